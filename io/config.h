@@ -1,0 +1,124 @@
+/* config.h - the configuration of a run: one schema table gives name, type, unit, range, default and meaning to the YAML parser, to --help,
+ * the man page, --set, the environment and the copy inside a checkpoint (schema.c).
+ *
+ * Precedence: defaults < files in order < environment (UNROLL_OPTIM__LR: two underscores between section and key) < command line.
+ * Strict: unknown and duplicate keys are errors with file:line and the nearest known name; no implicit typing, no anchors, no tags.
+ * Not collective, one thread. Strings are owned by the config. */
+#ifndef IO_CONFIG_H
+#define IO_CONFIG_H
+
+#include "io/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef enum { CELL_RNN_TANH, CELL_RNN_RELU, CELL_LSTM, CELL_GRU } config_cell;
+typedef enum { RESET_AFTER, RESET_BEFORE } config_reset;
+typedef enum { INIT_UNIFORM, INIT_PYTORCH, INIT_WORD_LANGUAGE_MODEL } config_init;
+typedef enum { INIT_SAME, INIT_ORTHOGONAL } config_init_recurrent;
+typedef enum { CARRY_EPOCH, CARRY_ALWAYS, CARRY_NEVER } config_carry;
+typedef enum { OPTIM_SGD, OPTIM_ADAM, OPTIM_ADAMW, OPTIM_RMSPROP, OPTIM_ADAGRAD } config_optim;
+typedef enum { LOSS_TOKEN_MEAN, LOSS_TIME_SUM } config_loss_scale;
+typedef enum { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_PLATEAU, SCHEDULE_COSINE } config_schedule;
+
+typedef struct config {
+    struct {
+        char *corpus;       /* path of the corpus made by `unroll prepare`; required */
+        int64_t batch_size; /* B: rows over all ranks */
+        int64_t bptt;       /* T: time steps of a window */
+        int64_t shards;     /* S: groups of rows; 0 = largest power of two not above max(1, B/4), resolved by config_finish */
+        int carry;          /* config_carry: when h, c are zeroed: at each epoch's start, never, at each window */
+    } data;
+    struct {
+        int cell, reset;    /* config_cell, config_reset (gru only) */
+        int64_t layers, embedding, hidden;
+        bool tied;          /* decoder.weight is encoder.weight; needs embedding == hidden */
+        double dropout;     /* on the embedding's output, between layers and before the output layer; fresh each time step */
+        int init;           /* config_init */
+        int init_recurrent; /* config_init_recurrent */
+        double init_scale;  /* uniform: U(-s, s) for every parameter */
+        double forget_bias; /* lstm: added to the forget gate's rows of bias_ih after initialisation */
+    } model;
+    struct {
+        int name;           /* config_optim */
+        double lr;          /* default by name: sgd, adam, adamw 1e-3, rmsprop, adagrad 1e-2 (torch.optim) */
+        double momentum, dampening;
+        bool nesterov;
+        double beta1, beta2, eps; /* eps default by name: 1e-8, adagrad 1e-10 */
+        bool amsgrad;
+        double alpha;       /* rmsprop's smoothing constant */
+        bool centered;
+        double lr_decay, initial_accumulator; /* adagrad */
+        double weight_decay;  /* L2 added to the gradient; adamw: decoupled; default 0, adamw 0.01 */
+        double l1;            /* l1 * sign(w) added to the gradient */
+        char *decay_exclude;  /* comma-separated parameter name patterns (fnmatch) that weight_decay and l1 leave alone */
+        int loss_scale;       /* config_loss_scale: gradient of the mean over tokens, or of the sum over time, mean over rows */
+        double clip_norm;     /* global L2 norm; 0 = off */
+        double clip_value;    /* each element to [-v, v]; 0 = off */
+        int schedule;         /* config_schedule */
+        double decay;         /* step: factor per epoch after decay_after_epoch; plateau: factor */
+        int64_t decay_after_epoch; /* step: epochs at the full rate: epoch e (from 1) has lr * decay^max(0, e - decay_after_epoch) */
+        int64_t patience;     /* plateau: validations without improvement that are forgiven */
+        double min_lr;        /* plateau, cosine: floor */
+        int64_t warmup_steps; /* linear from lr/warmup_steps to lr in front of any schedule; 0 = none */
+        int64_t cosine_steps; /* length of the cosine after warm-up; 0 = all steps of train.epochs */
+    } optim;
+    struct {
+        int64_t epochs, seed;
+        int64_t steps;            /* pause after step N: save and stop; 0 = none */
+        int64_t eval_every_steps; /* 0 = at each epoch's end */
+        int64_t early_stop;       /* stop after that many validations without improvement; 0 = off */
+    } train;
+    struct {
+        int64_t batch_size; /* rows of an evaluation; 0 = min(data.batch_size, 10), resolved by config_finish */
+    } eval;
+    struct {
+        char *dir;                        /* run directory */
+        int64_t checkpoint_every_steps;   /* 0 = off */
+        double checkpoint_every_seconds;  /* 0 = off */
+        int64_t checkpoint_every_epochs;  /* 0 = off */
+        int64_t keep_last, keep_best;
+        int64_t log_every_steps;
+    } run;
+} config;
+
+/* One key as the schema describes it. */
+typedef enum { KEY_INT, KEY_REAL, KEY_BOOL, KEY_TEXT, KEY_CHOICE } key_type;
+typedef struct config_key {
+    const char *section, *name;
+    key_type type;
+    size_t offset;        /* of the member in config */
+    double min, max;      /* KEY_INT, KEY_REAL: inclusive range */
+    bool above_min;       /* KEY_REAL: min itself is not allowed */
+    bool below_max;       /* KEY_REAL: max itself is not allowed */
+    const char *choices;  /* KEY_CHOICE: names separated by '|', in the enum's order */
+    const char *fallback; /* default as text; NULL: required; "auto": filled by config_finish */
+    const char *unit;     /* "tokens", "rows", "seconds", ... or "" */
+    bool is_free;         /* may differ between a checkpoint and the run that resumes it */
+    const char *meaning;  /* one line for help */
+} config_key;
+extern const config_key config_schema[];
+extern const int config_schema_size;
+
+/* Life: config_init (defaults) -> any number of config_read_file / config_read_environment / config_set in the order of precedence ->
+ * config_finish (required keys, ranges across keys, automatic values) -> use -> config_free. */
+void config_init(config *c);
+void config_free(config *c);
+status config_read_file(config *c, const char *path, error *e);
+status config_read_text(config *c, const char *yaml, size_t n, const char *where, error *e); /* e.g. the copy in a checkpoint */
+status config_read_environment(config *c, error *e); /* UNROLL_SECTION__KEY; a name with "__" that is no key is an error */
+status config_set(config *c, const char *assignment, error *e); /* "optim.lr=1.0", from --set; `where` in messages is "--set" */
+status config_finish(config *c, error *e);
+
+/* The resolved configuration as YAML that config_read_text takes back exactly; malloc'ed.  With comments: unit and meaning of each key. */
+char *config_to_yaml(const config *c, bool comments);
+/* The value of one key as text; malloc'ed. */
+char *config_value_text(const config *c, const config_key *key);
+/* Compares a run's configuration with a checkpoint's.  Free keys that differ are reported through `changed` (one call each, may be NULL); any
+ * other difference is BAD_CHECKPOINT, naming key and both values. */
+status config_compare(const config *checkpoint, const config *now, void (*changed)(const char *line, void *arg), void *arg, error *e);
+/* For --help and the man page. */
+void config_print_help(FILE *out);
+
+#endif

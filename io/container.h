@@ -1,0 +1,72 @@
+/* container.h - one file format for corpora and checkpoints: a valid HDF5 file with our manifest in its user block.
+ *
+ *   0            our block: magic, version, sizes, SHA-256, manifest (JSON)      HDF5 skips it (a "user block")
+ *   userblock    HDF5 superblock, groups, object headers                         for h5py, h5dump and other readers
+ *   aligned      dataset 0, dataset 1, ...                                       contiguous, little-endian
+ *
+ * io/README.md gives it byte by byte.  Readers of ours use the manifest only, check every number in it against the size of the file
+ * and every byte against its digest before they believe, and never hand the file to libhdf5.  Equal content gives equal bytes.
+ * HDF5 itself never touches the disk while a file can be lost: checkpoints are built in memory (core driver, no backing store).
+ * Not collective.  Threads: HDF5 is used from one thread at a time. */
+#ifndef IO_CONTAINER_H
+#define IO_CONTAINER_H
+
+#include "io/disk.h"
+#include "io/hash.h"
+#include "io/record.h"
+#include "io/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONTAINER_VERSION 1
+#define TENSOR_DIMS 4
+
+typedef enum { DTYPE_F32, DTYPE_F64, DTYPE_U8, DTYPE_U32, DTYPE_U64, DTYPE_I64 } dtype;
+size_t dtype_bytes(dtype t);
+const char *dtype_name(dtype t);
+
+/* A named array, as source when writing (data points to the caller's memory) and as view when reading (data points into
+ * the mapped file, aligned to 64 bytes; valid until container_close).  Names are paths of [A-Za-z0-9_.] parts joined by '/'. */
+typedef struct tensor {
+    char name[96];
+    dtype type;
+    int dims;
+    uint64_t shape[TENSOR_DIMS];
+    const void *data;
+} tensor;
+uint64_t tensor_count(const tensor *t); /* elements */
+/* Fills name, type, shape (dims values of uint64_t); data follows. */
+tensor tensor_of(const char *name, dtype type, const void *data, int dims, const uint64_t *shape);
+
+/* Builds the whole file in memory. kind: "corpus" or "checkpoint"; meta: flat record, stored in the manifest and as HDF5 attributes of
+ * the root group.  *image is malloc'ed and becomes the caller's. */
+status container_image(unsigned char **image, size_t *bytes, const char *kind, const record *meta, const tensor *tensors,
+                       size_t count, error *e);
+
+/* A file too large for memory, written piece by piece: create with all shapes known (data ignored), write elements of tensor i from
+ * `first` on in any order (from several threads if their ranges do not overlap), finish (digests, manifest, sync, rename). */
+typedef struct container_writer container_writer;
+status container_create(container_writer **w, const char *path, const char *kind, const tensor *tensors, size_t count, error *e);
+status container_write(container_writer *w, size_t tensor_index, uint64_t first, const void *data, uint64_t n, error *e);
+status container_finish(container_writer *w, const record *meta, error *e); /* frees w in any case */
+void container_abandon(container_writer *w);                                /* leaves nothing behind; frees w */
+
+/* An opened file.  container_open maps it, checks manifest, layout and - unless `trust` - all digests. */
+typedef struct container {
+    disk_map map;
+    char kind[16];
+    record *meta;
+    tensor *tensors;
+    size_t count;
+    char digest[SHA256_HEX]; /* SHA-256 of all that follows it in the file: the identity of the content */
+    char *path;
+} container;
+typedef enum { CONTAINER_CHECK, CONTAINER_TRUST } container_trust;
+status container_open(container *c, const char *path, const char *kind, container_trust trust, error *e);
+void container_close(container *c);
+const tensor *container_find(const container *c, const char *name); /* NULL if absent */
+/* Finds and demands type, dims and shape (a shape value of 0 means any); names file, tensor, both sides in the message. */
+status container_need(const container *c, const char *name, dtype type, int dims, const uint64_t *shape, const tensor **out, error *e);
+
+#endif

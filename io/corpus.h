@@ -1,0 +1,48 @@
+/* corpus.h - token ids of the splits and their vocabulary, as made by `unroll prepare`, memory-mapped.
+ *
+ * Ids are uint32, 0..V-1, by falling training count, ties by bytes; <eos> and <unk> are sorted like any other.
+ * The file is read-only and shared between the ranks of a host by the page cache.  Ids are range-checked where a window is read
+ * (corpus_window), so that a file that lies cannot index outside a table.
+ * Not collective; a corpus may be read by several threads. */
+#ifndef IO_CORPUS_H
+#define IO_CORPUS_H
+
+#include "io/container.h"
+#include "io/status.h"
+
+#include <stdint.h>
+
+typedef enum { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, SPLIT_COUNT } split_name;
+extern const char *const split_names[SPLIT_COUNT]; /* "train", "valid", "test" */
+
+/* Words are byte strings in one blob; word i is blob[start[i]] .. blob[start[i+1]-1].  Borrowed from a container or owned. */
+typedef struct vocabulary {
+    uint32_t size;          /* V */
+    const uint8_t *blob;
+    const uint64_t *start;  /* V+1 */
+    uint32_t *by_word;      /* open-addressing index for vocabulary_find, owned */
+    uint32_t slots;
+    int64_t eos, unk;       /* ids, -1 when absent */
+} vocabulary;
+status vocabulary_view(vocabulary *v, const uint8_t *blob, uint64_t blob_bytes, const uint64_t *start, uint32_t size, const char *where,
+                       error *e); /* checks the offsets, builds the index */
+void vocabulary_free(vocabulary *v);
+int64_t vocabulary_find(const vocabulary *v, const char *word, size_t n); /* -1 if unknown */
+const char *vocabulary_word(const vocabulary *v, uint32_t id, size_t *n); /* not NUL-terminated */
+
+typedef struct corpus {
+    container file;
+    vocabulary vocab;
+    const uint32_t *ids[SPLIT_COUNT]; /* NULL when a split is absent or empty */
+    uint64_t tokens[SPLIT_COUNT];
+    const char *level;  /* "word", "char" or "byte" */
+    const char *digest; /* SHA-256, identity of the content; stands in checkpoints */
+} corpus;
+/* Checks manifest and structure; the digests of the ids are checked too unless trust (ranks other than the first of a host). */
+status corpus_open(corpus *c, const char *path, container_trust trust, error *e);
+void corpus_close(corpus *c);
+
+/* Copies n ids of a split from position `first`; an id >= V is BAD_DATA naming file, split and position. */
+status corpus_window(const corpus *c, split_name split, uint64_t first, uint64_t n, uint32_t *out, error *e);
+
+#endif

@@ -1,0 +1,64 @@
+/* disk.h - the only door to files that we write, and the seam where tests make the n-th call fail.
+ *
+ * Every write of a file that matters goes: create exclusively under a temporary name, reserve the space, write, fsync, close,
+ * rename over the final name, fsync the directory.  The rename is the commit: a reader sees the old file or the new one.  A failed
+ * fsync is never retried: the kernel forgets the dirty pages, so the file is thrown away (fsyncgate).
+ * All functions return IO_FAILED with path, call and errno's text; after a failure nothing new is left behind, except
+ * what could not be unlinked.  Threads: a disk_file belongs to one thread; disk_ops is set before threads start. */
+#ifndef IO_DISK_H
+#define IO_DISK_H
+
+#include "io/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* The system calls used for writing, in one table.  Tests point disk_calls at a table of their own; the product never does. */
+typedef struct disk_table {
+    int (*open)(const char *path, int flags, mode_t mode);
+    int (*fallocate)(int fd, off_t offset, off_t length); /* posix_fallocate: returns an errno value */
+    ssize_t (*pwrite)(int fd, const void *bytes, size_t n, off_t offset);
+    int (*fsync)(int fd);
+    int (*close)(int fd);
+    int (*rename)(const char *from, const char *to);
+    int (*unlink)(const char *path);
+} disk_table;
+extern const disk_table disk_system; /* the real ones */
+extern const disk_table *disk_calls; /* &disk_system unless a test changed it */
+
+/* A file being made.  `path` is the final name; the temporary one is path + ".tmp.<pid>.<random>". */
+typedef struct disk_file {
+    int fd;
+    char *path, *temporary;
+} disk_file;
+
+status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e);
+status disk_write_at(disk_file *f, const void *bytes, size_t n, uint64_t offset, error *e);
+status disk_commit(disk_file *f, error *e);  /* fsync, close, rename, fsync of the directory; frees f */
+void disk_discard(disk_file *f);             /* closes and unlinks the temporary; frees f; safe after any failure */
+
+/* disk_create + disk_write_at + disk_commit. */
+status disk_write_file(const char *path, const void *bytes, size_t n, error *e);
+
+/* Reads a whole regular file of at most max_bytes into malloc'ed memory (plus a NUL beyond the end). */
+status disk_read_file(const char *path, uint64_t max_bytes, unsigned char **bytes, size_t *n, error *e);
+
+/* Maps a regular file for reading; disk_unmap when done.  An empty file is an error. */
+typedef struct disk_map {
+    const unsigned char *bytes;
+    size_t n;
+} disk_map;
+status disk_map_file(disk_map *m, const char *path, error *e);
+void disk_unmap(disk_map *m);
+
+status disk_make_dir(const char *path, error *e); /* mkdir -p; fine if it exists and is a writable directory */
+status disk_remove(const char *path, error *e);   /* unlink + fsync of the directory; a missing file is fine */
+bool disk_exists(const char *path);
+/* Removes temporaries ("*.tmp.<pid>.<random>") in dir whose process on this host is gone. */
+status disk_sweep_temporaries(const char *dir, error *e);
+uint64_t disk_free_bytes(const char *dir); /* 0 if it cannot be known */
+
+#endif
