@@ -1,0 +1,42 @@
+/* linear_ce.h - output layer and softmax cross-entropy, fused over chunks of tokens: logits never exist for the whole window.
+ *
+ *   l = W h + b,  loss = sum over tokens of log(sum_v exp(l_v)) - l_target        in nats
+ *   dl = softmax(l) - onehot(target),  dh = W^T dl,  dW = dl h^T,  db = dl          sums, not means (rule R6)
+ *
+ * W (V,H) and b (V) have true shapes; h, dh are (T,B,Hp) with zero padding; targets are (T,B) ids < V.
+ * dW, db, nats per node of the rank's shards; inside a shard one chain over (time outside, row inside); in double precision for the loss.
+ * A chunk is as many whole shards as `logit_bytes` holds, at least one; the bits do not depend on it.
+ * Forward only (eval): per-token log-probabilities of the target, and of any further words, at free batch sizes, a token's result
+ * independent of its neighbours and equal bit for bit to training's loss of the same token.
+ * Memory: arena.  Threads: call from outside a parallel region.  Not collective. */
+#ifndef KERNELS_LINEAR_CE_H
+#define KERNELS_LINEAR_CE_H
+
+#include "kernels/arena.h"
+#include "kernels/shards.h"
+#include "kernels/team.h"
+
+typedef struct linear_ce {
+    int V, H, Hp, T, B;
+    size_t logit_bytes;
+    /* the rest is linear_ce.c's own, in the arena */
+    int chunk_tokens;
+    float *work[8];
+    size_t work_floats[8];
+} linear_ce;
+
+/* B rows in the largest call, T steps.  training = false: no backward, any chunk. logit_bytes 0: the default of 96 MB.
+ * largest_shard_rows: rows of the largest shard (training only). */
+void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B, int largest_shard_rows, size_t logit_bytes, bool training);
+
+/* Loss and all gradients.  dW at dW + n*stride, db at db + n*stride for node n: written.  nats[n]: loss summed over the node's tokens. */
+void linear_ce_train(linear_ce *l, team *t, const float *W, const float *b, const float *h, const uint32_t *target, int T, int B,
+                     const shards *p, float *dh, float *dW, float *db, size_t stride, double *nats);
+
+/* log p(target) of each token into logp (T,B), nats, negative. */
+void linear_ce_score(linear_ce *l, team *t, const float *W, const float *b, const float *h, const uint32_t *target, int T, int B,
+                     float *logp);
+/* The whole distribution of n rows of h (n,Hp): log-probabilities into logp (n,V). */
+void linear_ce_distribution(linear_ce *l, team *t, const float *W, const float *b, const float *h, int n, float *logp);
+
+#endif

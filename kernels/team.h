@@ -1,0 +1,46 @@
+/* team.h - the threads of one process and how they share work.
+ *
+ * A team is an OpenMP parallel region with a body; in it, phases of tasks are separated by barriers:
+ *
+ *   static void body(member *m, void *arg) {
+ *       for (long i; (i = team_claim(m, tasks)) >= 0;)      own contiguous share first, the same every time; then from the others'
+ *           work(arg, i);
+ *       team_barrier(m);                                    required after every phase of claims, with the same count of claims by all
+ *       ...
+ *   }
+ *   team_run(t, body, &job);
+ *
+ * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread runs with denormals flushed
+ * (FTZ and DAZ) and round-to-nearest while in the body; the caller's floating-point state is restored afterwards.
+ * The barrier spins briefly and then yields, so that more threads than cores are slow but not stuck.
+ * A team of one thread makes no OpenMP call.  team_run may not be nested.  Memory: allocated by team_open only. */
+#ifndef KERNELS_TEAM_H
+#define KERNELS_TEAM_H
+
+#include "kernels/kernels.h"
+
+typedef struct team team;
+typedef struct member {
+    team *team;
+    int id, size;      /* thread 0..size-1 */
+    const kernels *k;  /* the instruction set's table */
+    /* the rest is the team's own */
+    unsigned phase;
+    int victim;
+} member;
+
+/* threads >= 1; k from kernels_select().  NULL when memory is out. */
+team *team_open(int threads, const kernels *k);
+void team_close(team *t);
+int team_threads(const team *t);
+const kernels *team_kernels(const team *t);
+
+void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
+/* The next task of this phase, 0 <= task < tasks, or -1 when none is left. */
+long team_claim(member *m, long tasks);
+void team_barrier(member *m);
+/* Per-thread scratch of at least `bytes` (64-byte aligned, contents undefined), from what team_reserve() set aside at start. */
+void *team_scratch(member *m, size_t bytes);
+bool team_reserve(team *t, size_t bytes_per_thread); /* before training; grows only */
+
+#endif
