@@ -32,7 +32,7 @@ bool record_get_doubles(const record *r, const char *key, double *values, size_t
 
 /* One line without newline, to be freed with free(). */
 char *record_to_text(const record *r);
-/* Parses `length` bytes; duplicates keys and trailing bytes are errors.  `where` names the source in the message. */
+/* Parses `length` bytes; duplicate keys, nested objects, null and trailing bytes are IO_FAILED.  `where` names the source in the message. */
 status record_parse(record **r, const char *text, size_t length, const char *where, error *e);
 
 #endif

@@ -12,8 +12,6 @@
 #ifndef IO_STATUS_H
 #define IO_STATUS_H
 
-#include <stdarg.h>
-
 /* name, exit code, text.  Ordered by weight: comm_agree() hands every rank the largest. */
 #define STATUS_LIST(X)                                                         \
     X(OK, 0, "success")                                                        \
@@ -43,7 +41,8 @@ typedef struct error {
 const char *status_text(status s);
 int status_exit_code(status s);
 
-/* Writes the sentence into e (e may be NULL) and returns s, so that callers write `return fail(e, ...)`. */
+/* Writes the sentence into e (e may be NULL) and returns s, so that callers write `return fail(e, ...)`.  Control bytes, which
+ * file names and damaged files may hold, become '?'; a sentence too long is cut.  e->text itself may be among the arguments. */
 status fail(error *e, status s, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Changes the status of an error that came from below and puts "prefix: " in front of its text. */
