@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that Unroll needs and that are missing; with everything there it touches no network.
+#
+#   launch/install-deps.sh [--tests]     --tests: also what tests/run.sh needs (a second compiler, formatter, thread checker)
+#
+# As root it calls apt-get, otherwise sudo apt-get; with neither it prints the line to run and fails.  Elsewhere than on
+# Debian and its descendants it names the libraries and goes on, for CMake says best what it misses.
+set -euo pipefail
+
+packages=(
+    build-essential cmake ninja-build pkg-config
+    libopenmpi-dev openmpi-bin      # ranks
+    libopenblas-openmp-dev          # products of matrices; the OpenMP flavour shares our threads, the pthread one adds its own
+    libhdf5-dev libxxhash-dev libssl-dev            # corpora and checkpoints, their digests
+    libyaml-dev libjansson-dev libarchive-dev libutf8proc-dev
+    librandom123-dev libhwloc-dev
+    libcmocka-dev                   # CMake configures the tests too
+)
+if [ "${1:-}" = --tests ]; then
+    packages+=(clang clang-format llvm libomp-14-dev python3-h5py)
+elif [ $# -gt 0 ]; then
+    echo "usage: ${0##*/} [--tests]" >&2
+    exit 2
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "This is not Debian: please install what these packages hold: ${packages[*]}" >&2
+    exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || true
+    [ "$state" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "Missing packages. Run this as root, then start again:" >&2
+        echo "    apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+echo "Installing ${missing[*]}"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! apt update || ! apt install --no-install-recommends "${missing[@]}"; then
+    cat "$log" >&2
+    echo "apt-get failed; its output stands above" >&2
+    exit 1
+fi
