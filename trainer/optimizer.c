@@ -1,0 +1,184 @@
+#include "trainer/optimizer.h"
+
+#include "kernels/sums.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool excluded(const char *patterns, const char *name)
+{
+    char list[512];
+    snprintf(list, sizeof list, "%s", patterns ? patterns : "");
+    char *rest = NULL;
+    for (char *p = strtok_r(list, ", ", &rest); p; p = strtok_r(NULL, ", ", &rest))
+        if (fnmatch(p, name, 0) == 0)
+            return true;
+    return false;
+}
+
+static optim_settings settings_of(const config *c)
+{
+    static const optim_kind kinds[] = {[OPTIM_SGD] = OPTIM_KIND_SGD,
+                                       [OPTIM_ADAM] = OPTIM_KIND_ADAM,
+                                       [OPTIM_ADAMW] = OPTIM_KIND_ADAMW,
+                                       [OPTIM_RMSPROP] = OPTIM_KIND_RMSPROP,
+                                       [OPTIM_ADAGRAD] = OPTIM_KIND_ADAGRAD};
+    return (optim_settings){.kind = kinds[c->optim.name],
+                            .momentum = c->optim.momentum,
+                            .dampening = c->optim.dampening,
+                            .nesterov = c->optim.nesterov,
+                            .beta1 = c->optim.beta1,
+                            .beta2 = c->optim.beta2,
+                            .eps = c->optim.eps,
+                            .amsgrad = c->optim.amsgrad,
+                            .alpha = c->optim.alpha,
+                            .centered = c->optim.centered,
+                            .lr_decay = c->optim.lr_decay,
+                            .initial_accumulator = c->optim.initial_accumulator,
+                            .weight_decay = c->optim.weight_decay,
+                            .l1 = c->optim.l1,
+                            .clip_value = c->optim.clip_value};
+}
+
+void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, const comm *group)
+{
+    memset(o, 0, sizeof *o);
+    o->settings = settings_of(c);
+    o->clip_norm = c->optim.clip_norm;
+    o->list = list;
+    o->pieces = params_pieces(list, comm_rank(group), o->piece, PARAMS_MAX);
+    size_t blocks = 0;
+    for (int i = 0; i < o->pieces; i++) {
+        o->at[i] = o->owned;
+        o->owned += (o->piece[i].count + 15) / 16 * 16;
+        o->decays[i] = !excluded(c->optim.decay_exclude, list->list[o->piece[i].param].name);
+        blocks += o->piece[i].blocks;
+    }
+    o->states = optim_states(&o->settings, o->name);
+    for (int i = 0; i < o->states; i++)
+        arena_add(a, o->name[i], (void **)&o->state[i], o->owned * sizeof(float));
+    arena_add(a, "squares", (void **)&o->square, list->blocks * sizeof(double));
+    arena_add(a, "squares of this rank", (void **)&o->square_sent, (blocks + 1) * sizeof(double));
+    arena_add(a, "squares of all ranks", (void **)&o->square_all, list->blocks * sizeof(double));
+    arena_add(a, "sizes of squares", (void **)&o->square_bytes, (size_t)comm_size(group) * sizeof(size_t));
+}
+
+void optimizer_start(optimizer *o)
+{
+    for (int i = 0; i < o->states; i++)
+        for (size_t j = 0; j < o->owned; j++)
+            o->state[i][j] = optim_state_start(&o->settings, i);
+}
+
+/* Tied: the output layer's sum plus the embedding's, in the owned pieces of that tensor. */
+static void join_tied(const optimizer *o, team *t, float *gradient)
+{
+    if (o->list->scatter_of < 0)
+        return;
+    const param *tied = &o->list->list[o->list->scatter_of];
+    static const shard_node halves[2] = {{0, 1}, {1, 2}}; /* a tree of two leaves is one addition */
+    for (int i = 0; i < o->pieces; i++) {
+        const piece *p = &o->piece[i];
+        if (p->param != o->list->scatter_of)
+            continue;
+        float *sum = gradient + p->offset;
+        const float *part[2] = {sum, gradient + o->list->scatter + (p->offset - tied->offset)};
+        sums_tree(t, sum, part, halves, 2, 2, p->count);
+    }
+}
+
+/* Collective.  Sum of squares of all of the scaled gradient. */
+static double squares(optimizer *o, comm *group, team *t, const float *gradient, float scale)
+{
+    size_t mine = 0;
+    for (int i = 0; i < o->pieces; i++) {
+        const piece *p = &o->piece[i];
+        sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale);
+        mine += p->blocks;
+    }
+    piece theirs[PARAMS_MAX];
+    for (int r = 0; r < comm_size(group); r++) {
+        int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
+        o->square_bytes[r] = 0;
+        for (int i = 0; i < n; i++)
+            o->square_bytes[r] += theirs[i].blocks * sizeof(double);
+    }
+    comm_all_gather(group, o->square_sent, o->square_all, o->square_bytes);
+    const double *from = o->square_all;
+    for (int r = 0; r < comm_size(group); r++) {
+        int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
+        for (int i = 0; i < n; i++) {
+            memcpy(o->square + theirs[i].block0, from, theirs[i].blocks * sizeof(double));
+            from += theirs[i].blocks;
+        }
+    }
+    return sums_blocks(o->square, o->list->blocks);
+}
+
+double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step, double lr, float scale)
+{
+    join_tied(o, t, gradient);
+    double norm = sqrt(squares(o, group, t, gradient, scale));
+    if (!isfinite(norm))
+        return norm;
+    double clip = o->clip_norm > 0 ? o->clip_norm / (norm + 1e-6) : 1.0;
+    for (int i = 0; i < o->pieces; i++) {
+        const piece *p = &o->piece[i];
+        float *state[OPTIM_STATES_MAX] = {NULL};
+        for (int j = 0; j < o->states; j++)
+            state[j] = o->state[j] + o->at[i];
+        optim_piece(t, &o->settings, step, lr, scale, clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset,
+                    gradient + p->offset, state, p->count);
+    }
+    return norm;
+}
+
+static void owned_bytes(const optimizer *o, const comm *group, size_t *bytes)
+{
+    piece theirs[PARAMS_MAX];
+    for (int r = 0; r < comm_size(group); r++) {
+        int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
+        bytes[r] = 0;
+        for (int i = 0; i < n; i++)
+            bytes[r] += (theirs[i].count + 15) / 16 * 16 * sizeof(float);
+    }
+}
+
+void optimizer_gather(const optimizer *o, comm *group, int i, float *slab, float *scratch)
+{
+    owned_bytes(o, group, o->square_bytes);
+    comm_gather(group, o->state[i], scratch, o->square_bytes, 0);
+    if (comm_rank(group) != 0)
+        return;
+    memset(slab, 0, o->list->floats * sizeof *slab);
+    piece theirs[PARAMS_MAX];
+    const float *from = scratch;
+    for (int r = 0; r < comm_size(group); r++) {
+        int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
+        for (int j = 0; j < n; j++) {
+            memcpy(slab + theirs[j].offset, from, theirs[j].count * sizeof *slab);
+            from += (theirs[j].count + 15) / 16 * 16;
+        }
+    }
+}
+
+void optimizer_scatter(optimizer *o, comm *group, int i, const float *slab, float *scratch)
+{
+    owned_bytes(o, group, o->square_bytes);
+    if (comm_rank(group) == 0) {
+        piece theirs[PARAMS_MAX];
+        float *to = scratch;
+        for (int r = 0; r < comm_size(group); r++) {
+            int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
+            for (int j = 0; j < n; j++) {
+                size_t padded = (theirs[j].count + 15) / 16 * 16;
+                memset(to, 0, padded * sizeof *to);
+                memcpy(to, slab + theirs[j].offset, theirs[j].count * sizeof *to);
+                to += padded;
+            }
+        }
+    }
+    comm_scatter(group, scratch, o->state[i], o->square_bytes, 0);
+}

@@ -1,0 +1,48 @@
+/* optimizer.h - one optimiser step over the pieces that this rank owns (DESIGN section 4).
+ *
+ * Gradient sums arrive in the owned pieces; the step is
+ *   g = sum * scale               scale = 1/tokens (token_mean) or 1/B (time_sum)            rule R6: one multiplication
+ *   norm = sqrt(tree over blocks of sum(g^2))                                                 the same double on all ranks
+ *   clip = min(1, clip_norm / (norm + 1e-6))                                                  torch.nn.utils.clip_grad_norm_
+ *   w = step(w, g * clip, state)                                                              kernels/optim.h
+ * No parameter changes before the norm is known; a norm that is not finite changes nothing and is returned.
+ * State is kept for the owned pieces only (1/P of it a rank), in the caller's arena, laid out piece after piece.
+ * A checkpoint holds it in the tensors' true shapes: optimizer_gather / optimizer_scatter. */
+#ifndef TRAINER_OPTIMIZER_H
+#define TRAINER_OPTIMIZER_H
+
+#include "io/config.h"
+#include "kernels/arena.h"
+#include "kernels/optim.h"
+#include "trainer/comm/comm.h"
+#include "trainer/params.h"
+
+typedef struct optimizer {
+    optim_settings settings;
+    double clip_norm;
+    const params *list;
+    int pieces, states;
+    piece piece[PARAMS_MAX];
+    bool decays[PARAMS_MAX];          /* of piece i */
+    size_t at[PARAMS_MAX];            /* floats into a state where piece i begins */
+    size_t owned;                     /* floats of one state */
+    const char *name[OPTIM_STATES_MAX]; /* "momentum_buffer", ... */
+    float *state[OPTIM_STATES_MAX];
+    double *square;        /* per block of the list, in block order */
+    double *square_sent;   /* this rank's, piece after piece */
+    double *square_all;    /* all ranks' */
+    size_t *square_bytes;  /* per rank */
+} optimizer;
+
+void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, const comm *group);
+void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */
+
+/* Collective.  step from 1.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice too); it is changed.  Returns the norm. */
+double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step, double lr, float scale);
+
+/* Collective.  State i of all ranks as one slab (list->floats, padding zero) on rank 0; `slab` is ignored elsewhere.  scratch: list->floats, rank 0. */
+void optimizer_gather(const optimizer *o, comm *group, int i, float *slab, float *scratch);
+/* Collective.  The inverse. */
+void optimizer_scatter(optimizer *o, comm *group, int i, const float *slab, float *scratch);
+
+#endif

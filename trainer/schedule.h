@@ -1,0 +1,22 @@
+/* schedule.h - the learning rate of a step, as a function of configuration and progress.
+ *
+ *   constant  lr
+ *   step      lr * decay^max(0, epoch - decay_after_epoch), epochs from 1                       (Zaremba 2014)
+ *   plateau   lr * factor; after each validation that did not improve for more than `patience` times: factor *= decay
+ *             (word_language_model: decay 0.25, patience 0), never below min_lr
+ *   cosine    min_lr + (lr - min_lr)/2 (1 + cos(pi t/C)), t steps since the warm-up, C = cosine_steps or all that remain; then min_lr
+ *   warm-up   in front of any: lr_at(step) * (step+1)/warmup_steps for the first warmup_steps
+ *
+ * The arithmetic is kernels/dmath's (rule R8).  Plain functions. */
+#ifndef TRAINER_SCHEDULE_H
+#define TRAINER_SCHEDULE_H
+
+#include "io/config.h"
+#include "trainer/progress.h"
+
+/* steps_in_all: optimiser steps of all epochs. */
+double schedule_rate(const config *c, const train_progress *p, int64_t steps_in_all);
+/* After a validation: keeps the best, moves the plateau's factor; true if it improved. */
+bool schedule_validated(const config *c, train_progress *p, double nats);
+
+#endif
