@@ -4,7 +4,7 @@
  * One process speaks.  Rank 0 opens a run_log; every other rank keeps a NULL pointer, and every call here
  * does nothing with NULL, so the training loop needs no `if (rank == 0)`.
  *
- *   log_line, log_batches, log_epoch, log_end   stderr and DIR/train.log, one write(2) a line, controls escaped
+ *   log_line, log_batches, log_epoch, log_end   stderr and DIR/train.log, one write(2) a line, escaped
  *   log_metrics                                 DIR/metrics.jsonl, one record per line, one write(2) each
  *   log_state                                   DIR/status.json, replaced atomically; scripts decide by it
  *
@@ -12,8 +12,8 @@
  * business.
  *
  * Errors: only log_open can fail.  Later a full disk or a closed pipe never ends the training: what could
- * not be written is counted, said once on the terminal at once, and again with the count by log_close.
- * The program ignores SIGPIPE.
+ * not be written is counted, said once on the terminal at once, and again with the count by log_close. The
+ * program ignores SIGPIPE.
  * Threads: one at a time.  Not collective. */
 #ifndef IO_LOG_H
 #define IO_LOG_H
