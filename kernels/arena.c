@@ -1,0 +1,62 @@
+/* arena.c - see arena.h. */
+#include "kernels/arena.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BLOCK_ALIGN 64
+#define SLAB_ALIGN  ((size_t)2 << 20) /* a huge page */
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+void arena_add(arena *a, const char *name, void **pointer, size_t bytes)
+{
+    assert(!a->slab && pointer);
+    if (a->blocks == a->capacity) {
+        size_t capacity = a->capacity ? 2 * a->capacity : 32;
+        arena_block *more = realloc(a->block, capacity * sizeof *more);
+        if (!more) { /* remembered until commit, which then fails: planning code stays free of error paths */
+            a->bytes = SIZE_MAX;
+            return;
+        }
+        a->block = more;
+        a->capacity = capacity;
+    }
+    *pointer = NULL;
+    size_t size = round_up(bytes, BLOCK_ALIGN);
+    a->block[a->blocks++] = (arena_block){name, pointer, a->bytes, bytes};
+    a->bytes = size < bytes || a->bytes > SIZE_MAX / 2 - size ? SIZE_MAX : a->bytes + size;
+}
+
+size_t arena_bytes(const arena *a)
+{
+    return a->bytes;
+}
+
+bool arena_commit(arena *a)
+{
+    if (a->bytes > SIZE_MAX / 2)
+        return false;
+    size_t bytes = round_up(a->bytes ? a->bytes : 1, SLAB_ALIGN);
+    a->slab = aligned_alloc(SLAB_ALIGN, bytes);
+    if (!a->slab)
+        return false;
+    madvise(a->slab, bytes, MADV_HUGEPAGE); /* a wish: without it everything works, slower */
+    memset(a->slab, 0, bytes);
+    for (size_t i = 0; i < a->blocks; i++)
+        *a->block[i].pointer = (char *)a->slab + a->block[i].offset;
+    return true;
+}
+
+void arena_free(arena *a)
+{
+    free(a->block);
+    free(a->slab);
+    *a = (arena){0};
+}

@@ -1,0 +1,16 @@
+/* avx512.c - the kernel table with AVX-512 (F, DQ, BW, VL). */
+#include "kernels/simd/table.h"
+#include "kernels/simd/vec_avx512.h"
+
+#define FN(name)    name##_avx512
+#define KERNELS_ISA "avx512"
+
+#include "kernels/simd/math.body.h"
+
+#include "kernels/simd/gemm.body.h"
+
+#include "kernels/simd/gru.body.h"
+#include "kernels/simd/lstm.body.h"
+#include "kernels/simd/rnn.body.h"
+
+#include "kernels/simd/table.body.h"

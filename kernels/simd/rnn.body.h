@@ -1,0 +1,55 @@
+/* rnn.body.h - one step of a simple recurrent network on a tile (Elman 1990), with tanh or rectifier.
+ *
+ * Forward reads rec (1), gate[0]; writes gate[0] and h, the activation.
+ * Backward reads rec (1), gate[0], dh; writes gate[0].  Nothing is carried element by element. */
+
+/* 0 for x <= 0 and x otherwise, NaN included */
+VEC vf vf_relu(vf x)
+{
+    return vf_max(vf_zero(), x);
+}
+
+VEC void rnn_forward(const cell_tile *t, const int relu)
+{
+    for (int m = 0; m < t->rows; m++) {
+        const float *rec = t->rec + (size_t)m * t->rec_ld;
+        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
+        for (size_t j = 0; j < 16; j += VF) {
+            vf a = vf_add(vf_load(rec + j), vf_load(t->gate[0] + gate + j));
+            vf h = relu ? vf_relu(a) : vf_tanh(a);
+            vf_store(t->gate[0] + gate + j, h);
+            vf_store(t->h + at + j, h);
+        }
+    }
+}
+
+VEC void rnn_backward(const cell_tile *t, const int relu)
+{
+    for (int m = 0; m < t->rows; m++) {
+        const float *rec = t->rec + (size_t)m * t->rec_ld;
+        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
+        for (size_t j = 0; j < 16; j += VF) {
+            vf h = vf_load(t->gate[0] + gate + j);
+            vf dh = vf_add(vf_load(t->dh + at + j), vf_load(rec + j));
+            vf d = relu ? vf_select(vf_le(h, vf_zero()), vf_zero(), dh) : vf_mul(dh, vf_fnma(h, h, vf_set1(1.0f)));
+            vf_store(t->gate[0] + gate + j, d);
+        }
+    }
+}
+
+static void FN(rnn_tanh_forward)(const cell_tile *t)
+{
+    rnn_forward(t, 0);
+}
+static void FN(rnn_tanh_backward)(const cell_tile *t)
+{
+    rnn_backward(t, 0);
+}
+static void FN(rnn_relu_forward)(const cell_tile *t)
+{
+    rnn_forward(t, 1);
+}
+static void FN(rnn_relu_backward)(const cell_tile *t)
+{
+    rnn_backward(t, 1);
+}

@@ -1,0 +1,16 @@
+/* scalar.c - the kernel table in portable C: the table that every machine has, and the one to read first. fmaf keeps one rounding, with or without hardware for it. */
+#include "kernels/simd/table.h"
+#include "kernels/simd/vec_scalar.h"
+
+#define FN(name)    name##_scalar
+#define KERNELS_ISA "scalar"
+
+#include "kernels/simd/math.body.h"
+
+#include "kernels/simd/gemm.body.h"
+
+#include "kernels/simd/gru.body.h"
+#include "kernels/simd/lstm.body.h"
+#include "kernels/simd/rnn.body.h"
+
+#include "kernels/simd/table.body.h"

@@ -1,0 +1,29 @@
+/* table.body.h - the table itself: every member that table.h lists, in its order. */
+
+extern const kernels FN(kernels);
+const kernels FN(kernels) = {
+    .isa = KERNELS_ISA,
+
+    .exp = FN(exp),
+    .log = FN(log),
+    .tanh = FN(tanh),
+    .sigmoid = FN(sigmoid),
+
+    .gemm_rows = GEMM_ROWS,
+    .gemm_panels = GEMM_PANELS,
+    .gemm = FN(gemm),
+    .gemm_pack_rows = FN(gemm_pack_rows),
+
+    .lstm_forward = FN(lstm_forward),
+    .lstm_backward = FN(lstm_backward),
+    .gru_forward = FN(gru_forward),
+    .gru_backward = FN(gru_backward),
+    .gru_before_forward_gates = FN(gru_before_forward_gates),
+    .gru_before_forward_new = FN(gru_before_forward_new),
+    .gru_before_backward_new = FN(gru_before_backward_new),
+    .gru_before_backward_gates = FN(gru_before_backward_gates),
+    .rnn_tanh_forward = FN(rnn_tanh_forward),
+    .rnn_tanh_backward = FN(rnn_tanh_backward),
+    .rnn_relu_forward = FN(rnn_relu_forward),
+    .rnn_relu_backward = FN(rnn_relu_backward),
+};

@@ -1,0 +1,54 @@
+/* table.h - members of the kernel table (kernels/kernels.h): what each computes, on which shapes, with which aliasing.
+ *
+ * All members run on one thread, allocate nothing, keep no state, and give the same bits in every table.  Pointers need
+ * no alignment, though 64 bytes are faster.  Unless said otherwise inputs and outputs do not overlap. */
+#ifndef KERNELS_SIMD_TABLE_H
+#define KERNELS_SIMD_TABLE_H
+
+#include "kernels/kernels.h"
+#include "kernels/simd/cell_tile.h"
+
+/* How the chain of an element of C begins. */
+typedef enum {
+    GEMM_ZERO,     /* with 0 */
+    GEMM_BIAS,     /* with bias[column] */
+    GEMM_CONTINUE, /* with C: the next block of k */
+} gemm_start;
+
+struct kernels {
+    const char *isa;
+
+    /* ---- math.body.h: y[i] = f(x[i]), i < n; y may be x ---- */
+    void (*exp)(float *y, const float *x, size_t n);
+    void (*log)(float *y, const float *x, size_t n);
+    void (*tanh)(float *y, const float *x, size_t n);
+    void (*sigmoid)(float *y, const float *x, size_t n);
+
+    /* ---- gemm.body.h ---- */
+    int gemm_rows,
+        gemm_panels; /* the register tile: at most so many rows of so many panels; for choosing block sizes only */
+    /* C (M,16P) from A (M,K) and P packed panels of B, element by element one chain of fma over k in order:
+     *     c[i*c_row + 16p+j] = start + a[i*a_row + 0*a_k] * b[p*b_panel + 0*16 + j] + a[.. 1*a_k] * b[.. 1*16 + j] + ...
+     * a_row or a_k is 1 (A by rows or by columns).  K >= 0.  bias (16P) is read for GEMM_BIAS only. */
+    void (*gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                 size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
+    /* One panel from rows of W: b[k*16 + j] = row[j][k], k < K; a NULL row gives zeros. */
+    void (*gemm_pack_rows)(float *b, const float *const row[16], int K);
+
+    /* ---- lstm.body.h, gru.body.h, rnn.body.h: one step of a cell on a tile (cell_tile.h) ---- */
+    cell_function lstm_forward, lstm_backward;
+    cell_function gru_forward, gru_backward;
+    cell_function gru_before_forward_gates, gru_before_forward_new, gru_before_backward_new,
+        gru_before_backward_gates;
+    cell_function rnn_tanh_forward, rnn_tanh_backward, rnn_relu_forward, rnn_relu_backward;
+
+    /* ---- random numbers and dropout ---- */
+
+    /* ---- optimisers ---- */
+
+    /* ---- sums and embeddings ---- */
+
+    /* ---- cross-entropy ---- */
+};
+
+#endif
