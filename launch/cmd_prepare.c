@@ -1,0 +1,336 @@
+/* unroll prepare - makes a corpus (io/prepare, trainer/tasks/grammar) from what the command line names. */
+#include "io/prepare.h"
+#include "io/splits.h"
+#include "launch/commands.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+    "usage: unroll prepare FORMAT SRC... -o CORPUS.h5 [options]\n"
+    "       unroll prepare text --train FILE [--valid FILE] [--test FILE] -o CORPUS.h5 [options]\n"
+    "\n"
+    "Makes a corpus: token ids of the splits train, valid, test and their vocabulary.\n"
+    "\n"
+    "FORMAT and where it looks, in a directory or archive SRC; three files (train, valid, test) serve as "
+    "well:\n"
+    "  ptb         ptb.{train,valid,test}.txt, or ptb.char.*.txt\n"
+    "  wikitext    wiki.{train,valid,test}.tokens, or .raw\n"
+    "  text        {train,valid,test}.txt, or one file, which is cut at line ends\n"
+    "Files may be plain, .gz, .bz2, .xz or .zst, or stand in a .zip or .tar.* archive; they are read as a "
+    "stream.\n"
+    "\n"
+    "  -o, --output FILE        the corpus to write; required\n"
+    "      --overwrite          replace it if it is there\n"
+    "      --level LEVEL        word (between white space; the default), char (Unicode scalar values) or "
+    "byte\n"
+    "      --train FILE         text: a file of the training split; may be given several times, as may\n"
+    "      --valid FILE         ... of the validation split\n"
+    "      --test FILE          ... of the test split\n"
+    "      --split A,B,C        text, one file: shares of the three splits (90,5,5)\n"
+    "      --vocab-from WHERE   train (the default) or all: which splits words are taken from\n"
+    "      --min-count N        words seen less often become <unk> (1)\n"
+    "      --max-vocab N        at most N words, <eos> and <unk> included (no limit)\n"
+    "      --vocab FILE         this vocabulary, in this order: one word a line, or a corpus (*.h5)\n"
+    "      --invalid HOW        invalid UTF-8 is an error (error, the default) or becomes U+FFFD (replace)\n"
+    "      --threads N          threads (OMP_NUM_THREADS, or all cores); the bytes written do not depend on "
+    "it\n"
+    "  -q, --quiet              no progress bar\n"
+    "  -h, --help               this text\n"
+    "\n"
+    "Every line gives one <eos>, empty ones too (not at level byte).  Ids go by falling training count, ties "
+    "by bytes.\n"
+    "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus "
+    "that cannot be written.\n";
+
+/* What the command line says. */
+typedef struct prepare_options {
+    prepare_job job;
+    text_list named; /* --train, --valid, --test */
+    const char *format, *level;
+    double share[3];
+    bool overwrite, has_split;
+} prepare_options;
+
+enum {
+    OPT_OVERWRITE = 256,
+    OPT_LEVEL,
+    OPT_TRAIN,
+    OPT_VALID,
+    OPT_TEST,
+    OPT_SPLIT,
+    OPT_VOCAB_FROM,
+    OPT_MIN_COUNT,
+    OPT_MAX_VOCAB,
+    OPT_VOCAB,
+    OPT_INVALID,
+    OPT_THREADS
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"overwrite", no_argument, NULL, OPT_OVERWRITE},
+    {"level", required_argument, NULL, OPT_LEVEL},
+    {"train", required_argument, NULL, OPT_TRAIN},
+    {"valid", required_argument, NULL, OPT_VALID},
+    {"test", required_argument, NULL, OPT_TEST},
+    {"split", required_argument, NULL, OPT_SPLIT},
+    {"vocab-from", required_argument, NULL, OPT_VOCAB_FROM},
+    {"min-count", required_argument, NULL, OPT_MIN_COUNT},
+    {"max-vocab", required_argument, NULL, OPT_MAX_VOCAB},
+    {"vocab", required_argument, NULL, OPT_VOCAB},
+    {"invalid", required_argument, NULL, OPT_INVALID},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+/* The index of `text` among `n` names. */
+static status parse_choice(int *out, const char *option, const char *text, const char *const *names, int n,
+                           error *e)
+{
+    char allowed[128] = "";
+    for (int i = 0; i < n; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return STATUS_OK;
+        }
+        strcat(strcat(allowed, i > 0 ? ", " : ""), names[i]);
+    }
+    return fail(e, STATUS_USAGE, "%s: \"%s\" is none of %s", option, text, allowed);
+}
+
+static status parse_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max,
+                          error *e)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < min || value > max)
+        return fail(e, STATUS_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, option,
+                    text, min, max);
+    *out = value;
+    return STATUS_OK;
+}
+
+static status parse_split(double share[3], const char *text, error *e)
+{
+    double sum = 0;
+    char *end = (char *)text;
+    for (int i = 0; i < 3; i++) {
+        const char *at = end;
+        share[i] = strtod(at, &end);
+        if (end == at || *end != (i < 2 ? ',' : 0) || !(share[i] >= 0 && share[i] <= 1e9) ||
+            (i == 0 && share[i] == 0))
+            return fail(e, STATUS_USAGE,
+                        "--split: \"%s\" is not of the form 90,5,5 (shares of train, valid, test)", text);
+        end += i < 2;
+        sum += share[i];
+    }
+    for (int i = 0; i < 3; i++)
+        share[i] /= sum;
+    return STATUS_OK;
+}
+
+static status add_named(text_list *l, const char *path, int split, error *e)
+{
+    source_place place;
+    status s = source_single(&place, path, e);
+    if (s == STATUS_OK)
+        text_list_add(l, place, split);
+    return s;
+}
+
+static status parse_option(prepare_options *o, int option, const char *value, error *e)
+{
+    static const char *const from[] = {"train", "all"}, *const invalid[] = {"error", "replace"};
+    prepare_job *job = &o->job;
+    int choice = 0;
+    uint64_t count = 0;
+    status s = STATUS_OK;
+    switch (option) {
+    case 'o':
+        job->out = value;
+        break;
+    case 'q':
+        job->progress = false;
+        break;
+    case OPT_OVERWRITE:
+        o->overwrite = true;
+        break;
+    case OPT_LEVEL:
+        s = parse_choice(&choice, "--level", value, text_level_names, 3, e);
+        o->named.level = job->texts.level = (text_level)choice;
+        break;
+    case OPT_TRAIN:
+    case OPT_VALID:
+    case OPT_TEST:
+        s = add_named(&o->named, value, option - OPT_TRAIN, e);
+        break;
+    case OPT_SPLIT:
+        o->has_split = true;
+        s = parse_split(o->share, value, e);
+        break;
+    case OPT_VOCAB_FROM:
+        s = parse_choice(&choice, "--vocab-from", value, from, 2, e);
+        job->rules.from_all = choice == 1;
+        break;
+    case OPT_MIN_COUNT:
+        s = parse_count(&job->rules.min_count, "--min-count", value, 1, INT64_MAX, e);
+        break;
+    case OPT_MAX_VOCAB:
+        s = parse_count(&job->rules.max_size, "--max-vocab", value, 2, UINT32_MAX - 1, e);
+        break;
+    case OPT_VOCAB:
+        job->vocab_path = value;
+        break;
+    case OPT_INVALID:
+        s = parse_choice(&choice, "--invalid", value, invalid, 2, e);
+        job->replace_invalid = choice == 1;
+        break;
+    case OPT_THREADS:
+        s = parse_count(&count, "--threads", value, 1, 1024, e);
+        job->threads = (int)count;
+        break;
+    }
+    return s;
+}
+
+/* The corpus must not exist, nor be one of its own sources, and its directory must take it: said before an hour of counting. */
+static status check_output(const prepare_options *o, error *e)
+{
+    const char *out = o->job.out;
+    struct stat st, text;
+    if (out == NULL)
+        return fail(e, STATUS_USAGE, "no output: -o CORPUS.h5 is required");
+    if (stat(out, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            return fail(e, STATUS_USAGE, "-o %s: is there and is no regular file", out);
+        if (!o->overwrite)
+            return fail(e, STATUS_USAGE, "-o %s: is there already (--overwrite replaces it)", out);
+        for (size_t i = 0; i < o->job.texts.count; i++)
+            if (stat(o->job.texts.parts[i].place.path, &text) == 0 && text.st_ino == st.st_ino &&
+                text.st_dev == st.st_dev)
+                return fail(e, STATUS_USAGE, "-o %s: is one of the texts that the corpus is made from", out);
+    }
+    char *folder = strdup(out);
+    char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+    if (slash != NULL)
+        slash[slash == folder] = 0;
+    status s = STATUS_OK;
+    if (folder != NULL && access(slash != NULL ? folder : ".", W_OK | X_OK) != 0)
+        s = fail(e, STATUS_BAD_DATA, "-o %s: cannot be written there: %s", out, strerror(errno));
+    free(folder);
+    return s;
+}
+
+/* The texts, from SRC... or --train, --valid, --test. */
+static status find_texts(prepare_options *o, char **sources, int count, error *e)
+{
+    static const double usual[3] = {0.90, 0.05, 0.05};
+    prepare_job *job = &o->job;
+    int format = 0;
+    status s = parse_choice(&format, "FORMAT", o->format, text_format_names, 3, e);
+    if (s != STATUS_OK)
+        return s;
+    job->format = o->format;
+    job->level_name = text_level_names[job->texts.level];
+    if (o->named.count > 0) {
+        if (format != FORMAT_TEXT || count > 0)
+            return fail(e, STATUS_USAGE, "--train, --valid and --test go with format text and no other SRC");
+        text_level level = job->texts.level;
+        job->texts = o->named;
+        job->texts.level = level;
+        o->named = (text_list){0};
+        for (size_t i = 0; i < job->texts.count; i++)
+            if (job->texts.parts[i].split == SPLIT_TRAIN)
+                return o->has_split ? fail(e, STATUS_USAGE, "--split goes with one file, not with --train")
+                                    : STATUS_OK;
+        return fail(e, STATUS_USAGE, "--valid and --test want --train beside them");
+    }
+    s = splits_find(&job->texts, &job->level_name, (text_format)format, sources, count, e);
+    if (s == STATUS_OK && o->has_split && !job->texts.cut)
+        return fail(e, STATUS_USAGE, "--split goes with format text and one file");
+    memcpy(job->texts.share, o->has_split ? o->share : usual, sizeof usual);
+    return s;
+}
+
+static void print_report(const prepare_options *o, const prepare_report *r)
+{
+    for (size_t i = 0; i < o->job.texts.count; i++) {
+        const text_part *part = &o->job.texts.parts[i];
+        printf("%-10s  %s%s%s\n", o->job.texts.cut ? "text" : split_names[part->split], part->place.path,
+               part->place.member != NULL ? ":" : "", part->place.member != NULL ? part->place.member : "");
+    }
+    printf("\nsplit             tokens  out of vocabulary\n");
+    for (int s = 0; s < SPLIT_COUNT; s++)
+        if (r->tokens[s] > 0)
+            printf("%-10s  %12" PRIu64 "  %" PRIu64 " (%.2f %%)\n", split_names[s], r->tokens[s], r->oov[s],
+                   100.0 * (double)r->oov[s] / (double)r->tokens[s]);
+    printf("\nvocabulary  %12" PRIu32 "%s\n", r->vocab_size,
+           r->unk_added ? "  (with <unk>, which the text lacks)" : "");
+    if (r->replaced > 0)
+        printf("replaced    %12" PRIu64 "  invalid parts, by U+FFFD\n", r->replaced);
+    printf("wrote       %s\n", o->job.out);
+}
+
+static status prepare_text(prepare_options *o, char **sources, int count, error *e)
+{
+    prepare_report report;
+    status s = find_texts(o, sources, count, e);
+    if (s == STATUS_OK)
+        s = check_output(o, e);
+    o->job.rules.has_lines = o->job.texts.level != LEVEL_BYTE;
+    if (s == STATUS_OK)
+        s = prepare_run(&o->job, &report, e);
+    if (s == STATUS_OK)
+        print_report(o, &report);
+    return s;
+}
+
+/* getopt's own sentences would lack the command's name. */
+static status bad_option(char **argv, int option, error *e)
+{
+    const char *text = argv[optind - 1];
+    if (option == ':')
+        return fail(e, STATUS_USAGE, "%s wants a value", text);
+    return fail(e, STATUS_USAGE, "%s is no option of prepare", text);
+}
+
+int cmd_prepare(int argc, char **argv)
+{
+    error e = {0};
+    prepare_options o = {.job = {.progress = true, .rules = {.min_count = 1}}};
+    status s = STATUS_OK;
+    optind = 0; /* a fresh start, whatever main has parsed before */
+    opterr = 0;
+    for (int option;
+         s == STATUS_OK && (option = getopt_long(argc, argv, ":o:qh", long_options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            text_list_free(&o.named);
+            return 0;
+        }
+        s = option == '?' || option == ':' ? bad_option(argv, option, &e)
+                                           : parse_option(&o, option, optarg, &e);
+    }
+    if (s == STATUS_OK && optind == argc)
+        s = fail(&e, STATUS_USAGE, "no FORMAT: one of ptb, wikitext, text is required");
+    if (s == STATUS_OK) {
+        o.format = argv[optind];
+        s = prepare_text(&o, argv + optind + 1, argc - optind - 1, &e);
+    }
+    text_list_free(&o.named);
+    text_list_free(&o.job.texts);
+    if (s != STATUS_OK)
+        fprintf(stderr, "unroll prepare: %s%s\n", e.text,
+                s == STATUS_USAGE ? " (unroll prepare --help)" : "");
+    return status_exit_code(s);
+}
