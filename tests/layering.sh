@@ -67,7 +67,7 @@ rule_library() { # each library has one door
     local pattern owners
     while read -r pattern owners; do
         [ -n "$pattern" ] || continue
-        { [[ $pattern = cmocka* ]] && sources -name '*.[ch]' || ours; } | grep -vE "$owners" | search "^ *# *include *[<\"]$pattern[>\"]"
+        { [[ $pattern = cmocka* ]] && sources -name '*.[ch]' || ours; } | grep -vE "$owners" | search "^ *# *include *[<\"]${pattern}[>\"]"
     done <<<"$library_owners"
 }
 rule_simd() { # single-thread bodies: threads and products are the callers' business

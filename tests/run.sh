@@ -14,7 +14,7 @@
 #
 # UNROLL_DATA=DIR adds the tests on real corpora (DIR/ptb, DIR/wikitext-2, ...).
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 parts=() slow=false
 while [ $# -gt 0 ]; do

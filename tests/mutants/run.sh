@@ -39,7 +39,7 @@ noticed=0 survived=0
 for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch) red=$(header "$patch" Red)
     verdict=""
-    if ! patch -p1 --forward --quiet <"$patch" >patch.log 2>&1; then
+    if ! patch -p1 --forward --quiet --reject-file=- <"$patch" >patch.log 2>&1; then
         verdict="does not apply any more: $(head -n 1 patch.log)"
     elif ! build; then
         verdict="does not compile: $(grep -m 1 error build.log)"
@@ -57,11 +57,7 @@ for patch in "${patches[@]}"; do
         survived=$((survived + 1))
         printf '%-36s %s (%s)\n' "$name" "$verdict" "$(header "$patch" Defect)"
     fi
-    # Back to the sources as they are; newer than any object, so that they are compiled again.
-    sed -n 's|^+++ b/||p' "$patch" | while IFS= read -r file; do
-        cp "$root/$file" "$file" && touch "$file"
-    done
-    find . -name '*.rej' -delete -o -name '*.orig' -delete
+    [[ $verdict = "does not apply"* ]] || patch -p1 --reverse --quiet <"$patch"
 done
 echo "$noticed of $((noticed + survived)) as expected"
 [ $survived -eq 0 ]
