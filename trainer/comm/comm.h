@@ -68,7 +68,8 @@ typedef struct comm_bucket {
  * B, S as in shards_init.  More ranks than shards: BAD_CONFIG.  A second call replaces the first plan. */
 status comm_plan(comm *c, const comm_bucket *buckets, int count, int B, int S, error *e);
 /* Collective.  Starts bucket i: partials of this rank's node n lie at partial + n*stride (indexed like the
- * slab).  Buckets start in order 0,1,2,... on all ranks.  Partials stay untouched until comm_reduce_finish. */
+ * slab).  Buckets start in order 0,1,2,... on all ranks.   Partials stay untouched until comm_reduce_finish.
+ * */
 void comm_reduce_begin(comm *c, int bucket, const float *partial, size_t stride);
 /* Collective.  Finishes all buckets begun: sum (indexed like the slab) holds, in the pieces that this rank
  * owns, the tree sum over all shards.  sum may be partial. */

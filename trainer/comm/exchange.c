@@ -2,8 +2,8 @@
  *
  * Why messages between pairs and not MPI_Ialltoallv and MPI_Iallgatherv: a rank has one partial per node, and
  * ranks differ in how many; a message goes straight from the partial, and arrives straight where it is read,
- * while a collective would want them packed side by side first.  Its offsets are int.  The bytes are the same:
- * each partial of a piece once to the piece's owner, each updated piece once to every other rank. */
+ * while a collective would want them packed side by side first.  Its offsets are int.  The bytes are the
+ * same: each partial of a piece once to the piece's owner, each updated piece once to every other rank. */
 #include "io/bug.h"
 #include "kernels/arena.h"
 #include "kernels/sums.h"

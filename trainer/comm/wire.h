@@ -19,7 +19,8 @@
 
 typedef struct wire wire;
 
-/* True when a launcher has started this process (Open MPI's, or one that speaks PMI or PMIx, as Slurm does). */
+/* True when a launcher has started this process (Open MPI's, or one that speaks PMI or PMIx, as Slurm does).
+ * */
 bool wire_launched(void);
 /* Collective.  Initialises MPI and duplicates the world.  After a failure MPI is finalised again. */
 status wire_open(wire **w, error *e);
