@@ -43,8 +43,8 @@ build() { # preset -> its folder, built; the log is shown only when that fails
     local preset=$1 folder=build
     [ "$preset" = release ] || folder=build-$preset
     mkdir -p "$folder"
-    { cmake --preset "$preset" -DWERROR=ON && cmake --build --preset "$preset"; } >"$folder/build.log" 2>&1 && return
-    grep -E -A8 'error|CMake Error|FAILED' "$folder/build.log" | head -60
+    { cmake --preset "$preset" -DWERROR=ON && cmake --build --preset "$preset" -- -k 0; } >"$folder/build.log" 2>&1 && return
+    grep -E -A4 'error:|warning:|undefined reference|CMake Error|FAILED:' "$folder/build.log" | grep -v ' -o ' | head -n 60
     echo "preset $preset does not build; all of it: $folder/build.log"
     return 1
 }
