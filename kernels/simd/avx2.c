@@ -13,4 +13,10 @@
 #include "kernels/simd/lstm.body.h"
 #include "kernels/simd/rnn.body.h"
 
+#include "kernels/simd/sums.body.h"
+
+#include "kernels/simd/dropout.body.h"
+#include "kernels/simd/optim.body.h"
+#include "kernels/simd/softmax.body.h"
+
 #include "kernels/simd/table.body.h"

@@ -26,4 +26,19 @@ const kernels FN(kernels) = {
     .rnn_tanh_backward = FN(rnn_tanh_backward),
     .rnn_relu_forward = FN(rnn_relu_forward),
     .rnn_relu_backward = FN(rnn_relu_backward),
+
+    .dropout = FN(dropout),
+
+    .optim_sgd = FN(optim_sgd),
+    .optim_adam = FN(optim_adam),
+    .optim_rmsprop = FN(optim_rmsprop),
+    .optim_adagrad = FN(optim_adagrad),
+
+    .add = FN(add),
+    .sum_squares = FN(sum_squares),
+    .all_finite = FN(all_finite),
+
+    .columns_max = FN(columns_max),
+    .columns_sum = FN(columns_sum),
+    .columns_exp = FN(columns_exp),
 };

@@ -6,7 +6,9 @@
 #define KERNELS_SIMD_TABLE_H
 
 #include "kernels/kernels.h"
+#include "kernels/rng.h"
 #include "kernels/simd/cell_tile.h"
+#include "kernels/simd/optim_scalars.h"
 
 /* How the chain of an element of C begins. */
 typedef enum {
@@ -42,13 +44,23 @@ struct kernels {
         gru_before_backward_gates;
     cell_function rnn_tanh_forward, rnn_tanh_backward, rnn_relu_forward, rnn_relu_backward;
 
-    /* ---- random numbers and dropout ---- */
+    /* ---- dropout.body.h ---- */
+    /* y[unit] = x[unit] * (k >= limit ? scale : 0), unit < n, k the upper 24 bits of the unit's word (rng.h); y may be x */
+    void (*dropout)(float *y, const float *x, size_t n, const rng_place *place, float limit, float scale);
 
-    /* ---- optimisers ---- */
+    /* ---- optim.body.h: one step on n elements; state as optim_states() orders it, NULL where none is kept ---- */
+    optim_function optim_sgd, optim_adam, optim_rmsprop, optim_adagrad;
 
-    /* ---- sums and embeddings ---- */
+    /* ---- sums.body.h ---- */
+    void (*add)(float *out, const float *a, const float *b, size_t n); /* out may be a or b */
+    double (*sum_squares)(const float *x, size_t n, float scale);      /* of x*scale, in 16 lanes and one tree */
+    bool (*all_finite)(const float *x, size_t n);
 
-    /* ---- cross-entropy ---- */
+    /* ---- softmax.body.h: down the columns of x, which has rows >= 1 that are `stride` floats apart; columns % 16 == 0 ---- */
+    void (*columns_max)(float *max, const float *x, int rows, size_t stride, int columns);
+    void (*columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns);
+    /* y = exp(x - max) and the columns' sums of it; y may be x */
+    void (*columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride, int columns);
 };
 
 #endif

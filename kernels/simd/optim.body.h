@@ -1,0 +1,89 @@
+/* optim.body.h - one step of each optimiser, element by element (formulas: kernels/optim.h).
+ *
+ * An element's arithmetic is one fixed sequence of operations, the fused ones written as such, so that neither the vector's width nor the
+ * element's place changes a bit. */
+
+/* The gradient that the optimiser sees: scaled, clipped, with L2 and L1. */
+VEC vf optim_gradient(const optim_scalars *s, vf w, vf grad)
+{
+    const vf bound = vf_set1(s->clip_value);
+    vf g = vf_mul(vf_mul(grad, vf_set1(s->scale)), vf_set1(s->clip));
+    g = vf_max(vf_sub(vf_zero(), bound), vf_min(bound, g)); /* in this order NaN stays */
+    g = vf_fma(vf_set1(s->weight_decay), w, g);
+    vf sign = vf_select(vf_eq(w, vf_zero()), vf_zero(), vf_copysign(vf_set1(1.0f), w));
+    return vf_fma(vf_set1(s->l1), sign, g);
+}
+
+/* a + weight (b - a), from the nearer end (torch.lerp) */
+VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
+{
+    vf d = vf_sub(b, a);
+    return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
+}
+
+static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+{
+    for (size_t i = 0; i < n; i += VF) {
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        if (state[0]) {
+            vf buffer = vf_mul(vf_set1(s->momentum), load_rest(state[0] + i, n - i));
+            buffer = vf_fma(vf_set1(s->undamped), g, buffer);
+            store_rest(state[0] + i, n - i, buffer);
+            g = s->nesterov ? vf_fma(vf_set1(s->momentum), buffer, g) : buffer;
+        }
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), g, wi));
+    }
+}
+
+static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+{
+    for (size_t i = 0; i < n; i += VF) {
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        wi = vf_mul(wi, vf_set1(s->keep));
+        vf m = optim_lerp(load_rest(state[0] + i, n - i), g, s->one_minus_beta1, s->beta1);
+        vf v = vf_mul(vf_set1(s->beta2), load_rest(state[1] + i, n - i));
+        v = vf_fma(vf_mul(vf_set1(s->one_minus_beta2), g), g, v);
+        store_rest(state[0] + i, n - i, m);
+        store_rest(state[1] + i, n - i, v);
+        if (s->amsgrad) {
+            v = vf_max(load_rest(state[2] + i, n - i), v);
+            store_rest(state[2] + i, n - i, v);
+        }
+        vf d = vf_fma(vf_sqrt(v), vf_set1(s->unbias2), vf_set1(s->eps));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), vf_div(m, d), wi));
+    }
+}
+
+/* state: square_avg, momentum_buffer (or NULL), grad_avg (if centered) */
+static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+{
+    for (size_t i = 0; i < n; i += VF) {
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        vf v = vf_mul(vf_set1(s->beta2), load_rest(state[0] + i, n - i));
+        v = vf_fma(vf_mul(vf_set1(s->one_minus_beta2), g), g, v);
+        store_rest(state[0] + i, n - i, v);
+        if (s->centered) {
+            vf mean = optim_lerp(load_rest(state[2] + i, n - i), g, s->one_minus_beta2, s->beta2);
+            store_rest(state[2] + i, n - i, mean);
+            v = vf_fnma(mean, mean, v);
+            v = vf_max(vf_zero(), v); /* a variance; rounding may leave it below 0.  In this order NaN stays */
+        }
+        vf step = vf_div(g, vf_add(vf_sqrt(v), vf_set1(s->eps)));
+        if (state[1]) {
+            step = vf_fma(vf_set1(s->momentum), load_rest(state[1] + i, n - i), step);
+            store_rest(state[1] + i, n - i, step);
+        }
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), step, wi));
+    }
+}
+
+static void FN(optim_adagrad)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+{
+    for (size_t i = 0; i < n; i += VF) {
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        vf sum = vf_fma(g, g, load_rest(state[0] + i, n - i));
+        store_rest(state[0] + i, n - i, sum);
+        vf step = vf_div(g, vf_add(vf_sqrt(sum), vf_set1(s->eps)));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), step, wi));
+    }
+}

@@ -1,0 +1,40 @@
+/* softmax.body.h - maxima, exponentials and sums down the columns of a block of transposed logits.
+ *
+ * A column is a token and a row is a word, so a lane never meets another token, and the order of a sum is that of the rows in every
+ * table.  x has `columns` columns, a multiple of 16, in rows that are `stride` floats apart. */
+
+/* max[j] = largest of x[.][j]; what is not a number is passed over here and stays one in its exponential */
+static void FN(columns_max)(float *max, const float *x, int rows, size_t stride, int columns)
+{
+    for (int j = 0; j < columns; j += VF) {
+        vf m = vf_load(x + j);
+        for (int i = 1; i < rows; i++)
+            m = vf_max(m, vf_load(x + (size_t)i * stride + j));
+        vf_store(max + j, m);
+    }
+}
+
+/* sum[j] = x[0][j] + x[1][j] + ... */
+static void FN(columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns)
+{
+    for (int j = 0; j < columns; j += VF) {
+        vf s = vf_load(x + j);
+        for (int i = 1; i < rows; i++)
+            s = vf_add(s, vf_load(x + (size_t)i * stride + j));
+        vf_store(sum + j, s);
+    }
+}
+
+/* y = exp(x - max), sum[j] = y[0][j] + y[1][j] + ...; y may be x and has its stride */
+static void FN(columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride, int columns)
+{
+    for (int j = 0; j < columns; j += VF) {
+        vf m = vf_load(max + j), s = vf_zero();
+        for (int i = 0; i < rows; i++) {
+            vf e = vf_exp(vf_sub(vf_load(x + (size_t)i * stride + j), m));
+            vf_store(y + (size_t)i * stride + j, e);
+            s = vf_add(s, e);
+        }
+        vf_store(sum + j, s);
+    }
+}

@@ -1,0 +1,59 @@
+/* sums.body.h - sums of arrays, element by element or of squares, and the search for what is not finite. */
+
+/* One vector of floats, zeros beyond the n that are left. */
+VEC vf load_rest(const float *p, size_t n)
+{
+    return n >= VF ? vf_load(p) : vf_load_part(p, n);
+}
+
+VEC void store_rest(float *p, size_t n, vf a)
+{
+    if (n >= VF)
+        vf_store(p, a);
+    else
+        vf_store_part(p, n, a);
+}
+
+static void FN(add)(float *out, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i += VF)
+        store_rest(out + i, n - i, vf_add(load_rest(a + i, n - i), load_rest(b + i, n - i)));
+}
+
+/* Lane j of 16 sums the elements j, j+16, ...; then lane j takes lane j+8, j+4, j+2, j+1.  Squares of floats are exact in
+ * double, and the zeros behind a short end add nothing. */
+static double FN(sum_squares)(const float *x, size_t n, float scale)
+{
+    vd lane[16 / VD];
+    for (int l = 0; l < 16 / VD; l++)
+        lane[l] = vd_set1(0.0);
+    for (size_t i = 0; i < n; i += 16) {
+        float scaled[16] = {0};
+        for (size_t j = 0; j < 16 && i + j < n; j += VF)
+            vf_store(scaled + j, vf_mul(load_rest(x + i + j, n - i - j), vf_set1(scale)));
+        for (int l = 0; l < 16 / VD; l++) {
+            vd v = vd_load_floats(scaled + l * VD);
+            lane[l] = vd_fma(v, v, lane[l]);
+        }
+    }
+    double sum[16];
+    for (int l = 0; l < 16 / VD; l++)
+        vd_store(sum + l * VD, lane[l]);
+    for (int half = 8; half >= 1; half /= 2)
+        for (int j = 0; j < half; j++)
+            sum[j] += sum[j + half];
+    return sum[0];
+}
+
+static bool FN(all_finite)(const float *x, size_t n)
+{
+    vf zero = vf_zero(); /* 0 * x is not 0 when x is not finite, and then the sum is NaN for good */
+    for (size_t i = 0; i < n; i += VF)
+        zero = vf_fma(load_rest(x + i, n - i), vf_zero(), zero);
+    float lane[VF];
+    vf_store(lane, zero);
+    for (int j = 0; j < VF; j++)
+        if (lane[j] != 0.0f)
+            return false;
+    return true;
+}
