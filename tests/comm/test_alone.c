@@ -117,6 +117,19 @@ static void exchanges_with_itself(void **state)
     close_alone(c);
 }
 
+static void stays_alone_under_a_launcher(void **state)
+{
+    (void)state;
+    setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
+    error e = {0};
+    comm *c = NULL;
+    assert_int_equal(comm_alone(&c, &e), STATUS_OK);
+    assert_int_equal(comm_size(c), 1);
+    assert_int_equal(comm_any(c, 6), 6);
+    close_alone(c);
+    unsetenv("OMPI_COMM_WORLD_SIZE");
+}
+
 static void refuses_more_ranks_than_shards(void **state)
 {
     (void)state;
@@ -129,14 +142,15 @@ static void refuses_more_ranks_than_shards(void **state)
 
 int main(void)
 {
-    unsetenv("OMPI_COMM_WORLD_SIZE"); /* the test itself may run under a launcher */
-    unsetenv("PMI_RANK");
-    unsetenv("PMIX_RANK");
+    static const char *const set_by_launchers[] = {"OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"};
+    for (int i = 0; i < 3; i++) /* the test itself may run under a launcher */
+        unsetenv(set_by_launchers[i]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_its_place),
         cmocka_unit_test(agrees_with_itself),
         cmocka_unit_test(moves_bytes_to_itself),
         cmocka_unit_test(exchanges_with_itself),
+        cmocka_unit_test(stays_alone_under_a_launcher),
         cmocka_unit_test(refuses_more_ranks_than_shards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-status comm_open(comm **out, error *e)
+status comm_alone(comm **out, error *e)
 {
     comm *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -18,18 +18,28 @@ status comm_open(comm **out, error *e)
     c->size = 1;
     if (gethostname(c->host_name, sizeof c->host_name - 1) != 0)
         snprintf(c->host_name, sizeof c->host_name, "unknown host");
-    if (wire_launched()) {
-        status s = wire_open(&c->wire, e);
-        if (s != STATUS_OK) {
-            free(c);
-            return s;
-        }
-        c->rank = wire_rank(c->wire);
-        c->size = wire_size(c->wire);
-        char label[sizeof c->host_name + 32];
-        snprintf(label, sizeof label, "rank %d on %s", c->rank, c->host_name);
-        bug_label(label);
+    *out = c;
+    return STATUS_OK;
+}
+
+status comm_open(comm **out, error *e)
+{
+    comm *c;
+    status s = comm_alone(&c, e);
+    if (s != STATUS_OK || !wire_launched()) {
+        *out = s == STATUS_OK ? c : NULL;
+        return s;
     }
+    s = wire_open(&c->wire, e);
+    if (s != STATUS_OK) {
+        free(c);
+        return s;
+    }
+    c->rank = wire_rank(c->wire);
+    c->size = wire_size(c->wire);
+    char label[sizeof c->host_name + 32];
+    snprintf(label, sizeof label, "rank %d on %s", c->rank, c->host_name);
+    bug_label(label);
     *out = c;
     return STATUS_OK;
 }
