@@ -69,11 +69,11 @@ void net_copy(net *n, const oracle *o)
 double net_train(net *n, const uint32_t *x, const uint32_t *y, int T, uint32_t step)
 {
     uint32_t *my_x = share_of(n, x, T), *my_y = share_of(n, y, T);
-    double nats[SHARD_NODES_MAX], sum = 0.0;
+    double sum = 0.0;
     model_train(&n->model, n->team, n->value, my_x, my_y, T, n->rows.rows, &n->rows, step, n->gradient,
-                n->list.gradient_floats, nats, NULL, NULL);
+                n->list.gradient_floats, n->nats, NULL, NULL);
     for (int i = 0; i < n->rows.nodes; i++)
-        sum += nats[i];
+        sum += n->nats[i];
     free(my_x);
     free(my_y);
     return sum;

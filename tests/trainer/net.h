@@ -22,8 +22,9 @@ typedef struct net {
     params list;
     shards rows;
     model model;
-    float *value;    /* (list.floats) */
-    float *gradient; /* (rows.nodes, list.gradient_floats) */
+    float *value;                 /* (list.floats) */
+    float *gradient;              /* (rows.nodes, list.gradient_floats) */
+    double nats[SHARD_NODES_MAX]; /* of the last window, per node */
 } net;
 
 void net_open(net *n, const net_plan *plan, const oracle *o);

@@ -213,7 +213,7 @@ static void test_larger_than_tiles(void **unused)
 static void test_one_row(void **unused)
 {
     (void)unused;
-    check_all(&(sizes){.layers = 2, .V = 5, .E = 1, .H = 3, .T = 3, .T_last = 1, .B = 1, .S = 1}, 0.0, 1);
+    check_all(&(sizes){.layers = 2, .V = 5, .E = 1, .H = 5, .T = 5, .T_last = 2, .B = 1, .S = 1}, 0.0, 1);
 }
 
 /* Evaluation: from zero state, no dropout, the sum over tokens of -log p is the loss. */

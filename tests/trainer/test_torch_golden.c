@@ -182,7 +182,7 @@ static void test_model_losses(void **unused)
 {
     (void)unused;
     comm *alone;
-    assert_int_equal(comm_open(&alone, NULL), STATUS_OK);
+    assert_int_equal(comm_alone(&alone, NULL), STATUS_OK);
     int tables;
     const kernels *const *all = kernels_all(&tables);
     for (int i = 0; i < tables; i++) {

@@ -1,0 +1,217 @@
+/* test_bits.c - the bits of loss, gradients and carried state are a function of model, data and seed alone.
+ *
+ *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among 1 .. S ranks       bit for bit
+ *   score of a row among others      ==  score of the same row alone                                     bit for bit
+ *
+ * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree, are combined
+ * here as the communicator combines them.  Dropout is on, sizes are odd, the second window is shorter and starts from
+ * carried state, so that a dependence on local rows, tiles or tails would show.  test_gradients.c says that the bits
+ * are also the right numbers. */
+#include "kernels/sums.h"
+#include "tests/compare.h"
+#include "tests/oracle.h"
+#include "tests/trainer/net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LAYERS = 2, V = 67, E = 20, H = 33, T = 5, T_LAST = 2, B = 13, S = 8, STATES = 2 * LAYERS };
+
+typedef struct bits {
+    size_t floats;
+    float *gradient; /* summed over all shards */
+    double nats;
+    float state[STATES][B * H];
+} bits;
+
+static uint32_t seed;
+
+static uint32_t draw(uint32_t below)
+{
+    seed = seed * 1664525U + 1013904223U;
+    return (uint32_t)((uint64_t)(seed >> 8) * below >> 24);
+}
+
+static void draw_ids(uint32_t *id, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        id[i] = draw(V);
+}
+
+static void oracle_start(oracle *o, int cell, bool tied)
+{
+    oracle_init(o, (oracle_cell)cell, LAYERS, V, tied ? H : E, H, tied);
+    for (int i = 0; i < o->tensors; i++)
+        for (size_t k = 0; k < o->tensor[i].n; k++)
+            o->tensor[i].value[k] = ((double)draw(1U << 24) - 0x1p23) * 0x1p-25;
+}
+
+/* Adds up what the ranks have, as the communicator would. */
+static void gather(bits *out, net *rank, int ranks)
+{
+    const float *part[S];
+    double nats[S];
+    shard_node node[S];
+    int nodes = 0;
+    for (int r = 0; r < ranks; r++)
+        for (int i = 0; i < rank[r].rows.nodes; i++, nodes++) {
+            node[nodes] = rank[r].rows.node[i];
+            part[nodes] = rank[r].gradient + (size_t)i * rank[r].list.gradient_floats;
+            nats[nodes] = rank[r].nats[i];
+        }
+    out->floats = rank[0].list.gradient_floats;
+    out->gradient = calloc(out->floats, sizeof(float));
+    assert_non_null(out->gradient);
+    sums_tree(rank[0].team, out->gradient, part, node, nodes, S, out->floats);
+    out->nats = sums_tree_double(nats, node, nodes, S);
+    for (int r = 0; r < ranks; r++)
+        for (int i = 0; i < model_states(&rank[r].model); i++) {
+            char name[16];
+            int stride;
+            const float *x = model_state(&rank[r].model, i, name, &stride);
+            for (int b = 0; b < rank[r].rows.rows; b++)
+                memcpy(out->state[i] + (rank[r].rows.row0 + b) * H, x + (size_t)b * stride,
+                       H * sizeof(float));
+        }
+}
+
+/* The second of two windows, on `ranks` ranks. */
+static void train(bits *out, const kernels *table, int threads, int ranks, const oracle *o)
+{
+    uint32_t x[(T + T_LAST) * B], y[(T + T_LAST) * B];
+    net rank[S];
+    seed = 3;
+    draw_ids(x, sizeof x / sizeof *x);
+    draw_ids(y, sizeof y / sizeof *y);
+    *out = (bits){0};
+    for (int r = 0; r < ranks; r++) {
+        net_open(&rank[r],
+                 &(net_plan){.table = table,
+                             .threads = threads,
+                             .T = T,
+                             .B = B,
+                             .S = S,
+                             .rank = r,
+                             .size = ranks,
+                             .dropout = 0.25,
+                             .seed = 99},
+                 o);
+        net_train(&rank[r], x, y, T, 7);
+        net_train(&rank[r], x + T * B, y + T * B, T_LAST, 8);
+    }
+    gather(out, rank, ranks);
+    for (int r = 0; r < ranks; r++)
+        net_close(&rank[r]);
+}
+
+static void check(const bits *want, const kernels *table, int threads, int ranks, const oracle *o)
+{
+    bits got;
+    char what[160];
+    train(&got, table, threads, ranks, o);
+    snprintf(what, sizeof what, "%s%s, %s, %d threads, %d ranks", oracle_cell_names[o->cell],
+             o->tied ? " tied" : "", kernels_name(table), threads, ranks);
+    assert_int_equal(got.floats, want->floats);
+    assert_true(same_bits(what, got.gradient, want->gradient, want->floats));
+    assert_true(same_bits(what, got.state[0], want->state[0], STATES * B * H));
+    if (memcmp(&got.nats, &want->nats, sizeof(double)) != 0)
+        fail_msg("%s: loss %a, want %a", what, got.nats, want->nats);
+    free(got.gradient);
+}
+
+static void test_tables_threads_ranks(void **unused)
+{
+    (void)unused;
+    int tables;
+    const kernels *const *all = kernels_all(&tables);
+    for (int cell = 0; cell < ORACLE_CELLS; cell++)
+        for (int tied = 0; tied < 2; tied++) {
+            oracle o;
+            bits want;
+            seed = (uint32_t)(2 * cell + tied);
+            oracle_start(&o, cell, tied);
+            train(&want, all[0], 1, 1, &o);
+            for (int i = 0; i < tables; i++) {
+                if (!kernels_usable(all[i]))
+                    continue;
+                for (int threads = 1; threads <= 3; threads++)
+                    check(&want, all[i], threads, 1, &o);
+                for (int ranks = 2; ranks <= S; ranks++)
+                    check(&want, all[i], 2, ranks, &o);
+            }
+            free(want.gradient);
+            oracle_free(&o);
+        }
+}
+
+/* The test above can fail: another step, that is other masks, gives other bits. */
+static void test_bits_differ(void **unused)
+{
+    (void)unused;
+    int tables;
+    const kernels *const *all = kernels_all(&tables);
+    uint32_t x[T * B], y[T * B];
+    oracle o;
+    net n;
+    seed = 5;
+    oracle_start(&o, ORACLE_LSTM, false);
+    draw_ids(x, T * B);
+    draw_ids(y, T * B);
+    double nats[2];
+    for (uint32_t step = 0; step < 2; step++) {
+        net_plan plan = {.table = all[0], .threads = 1, .T = T, .B = B, .S = S, .size = 1, .dropout = 0.25};
+        net_open(&n, &plan, &o);
+        nats[step] = net_train(&n, x, y, T, step);
+        net_close(&n);
+    }
+    assert_true(nats[0] != nats[1]);
+    oracle_free(&o);
+}
+
+static void test_row_alone(void **unused)
+{
+    (void)unused;
+    int tables;
+    const kernels *const *all = kernels_all(&tables);
+    for (int i = 0; i < tables; i++)
+        for (int cell = 0; cell < ORACLE_CELLS && kernels_usable(all[i]); cell++) {
+            uint32_t x[T * B], y[T * B], one_x[T], one_y[T];
+            float together[T * B], alone[T];
+            oracle o;
+            net n;
+            seed = 11;
+            oracle_start(&o, cell, false);
+            draw_ids(x, T * B);
+            draw_ids(y, T * B);
+            net_open(&n, &(net_plan){.table = all[i], .threads = 2, .T = T, .B = B, .S = S, .size = 1}, &o);
+            model_score(&n.model, n.team, n.value, x, y, T, B, together);
+            for (int b = 0; b < B; b++) {
+                float row[T];
+                for (int t = 0; t < T; t++) {
+                    one_x[t] = x[t * B + b];
+                    one_y[t] = y[t * B + b];
+                    row[t] = together[t * B + b];
+                }
+                model_zero_state(&n.model);
+                model_score(&n.model, n.team, n.value, one_x, one_y, T, 1, alone);
+                assert_true(same_bits(oracle_cell_names[cell], alone, row, T));
+            }
+            net_close(&n);
+            oracle_free(&o);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables_threads_ranks),
+        cmocka_unit_test(test_bits_differ),
+        cmocka_unit_test(test_row_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
