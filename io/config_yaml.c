@@ -242,6 +242,10 @@ status config_read_text(config *c, const char *yaml, size_t n, const char *where
     if (n > MOST_BYTES)
         return fail(e, STATUS_BAD_CONFIG, "%s: %zu bytes, a configuration has at most %d", where, n,
                     MOST_BYTES);
+    if (n >= 3 && memcmp(yaml, "\xef\xbb\xbf", 3) == 0) { /* libyaml would count the mark as a column */
+        yaml += 3;
+        n -= 3;
+    }
     error ignored = {0};
     reader r = {.name = where, .c = c, .e = e ? e : &ignored};
     r.key_line = calloc((size_t)config_schema_size, sizeof *r.key_line);
