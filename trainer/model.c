@@ -6,38 +6,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Places of the parameters in the list; the order in which model_params() adds them. */
+/* Places of the parameters in the list; the order in which model_params() adds them.  The output's weight comes first, under the embedding's
+ * name when the two are tied. */
+enum { DECODER_WEIGHT, DECODER_BIAS, FIRST_LAYER };
 enum { WEIGHT_HH, WEIGHT_IH, BIAS_HH, BIAS_IH, PER_LAYER };
-
-static int decoder_bias(const model_shape *s)
-{
-    return s->tied ? 0 : 1;
-}
 
 static int layer_first(const model_shape *s, int layer)
 {
-    return decoder_bias(s) + 1 + (s->layers - 1 - layer) * PER_LAYER;
+    return FIRST_LAYER + (s->layers - 1 - layer) * PER_LAYER;
 }
 
 static int encoder_weight(const model_shape *s)
 {
-    return decoder_bias(s) + 1 + s->layers * PER_LAYER;
-}
-
-static int decoder_weight(const model_shape *s)
-{
-    return s->tied ? encoder_weight(s) : 0;
+    return s->tied ? DECODER_WEIGHT : FIRST_LAYER + s->layers * PER_LAYER;
 }
 
 void model_params(const model_shape *s, params *p, int size)
 {
-    int rows = s->cell->gates * s->H;
+    int rows = s->cell->gates * s->H, bucket = 0;
     char name[PARAM_NAME];
     params_init(p);
-    if (!s->tied)
-        params_add(p, 0, "decoder.weight", s->V, s->H);
-    params_add(p, 0, "decoder.bias", s->V, 0);
-    for (int l = s->layers - 1, bucket = 1; l >= 0; l--, bucket++) {
+    params_add(p, bucket, s->tied ? "encoder.weight" : "decoder.weight", s->V, s->H);
+    if (s->tied)
+        bucket++; /* the tied tensor has a bucket of its own, for its second gradient is cut as it is */
+    params_add(p, bucket, "decoder.bias", s->V, 0);
+    for (int l = s->layers - 1; l >= 0; l--) {
+        bucket++;
         snprintf(name, sizeof name, "rnn.weight_hh_l%d", l);
         params_add(p, bucket, name, rows, s->H);
         snprintf(name, sizeof name, "rnn.weight_ih_l%d", l);
@@ -47,9 +41,9 @@ void model_params(const model_shape *s, params *p, int size)
         snprintf(name, sizeof name, "rnn.bias_ih_l%d", l);
         params_add(p, bucket, name, rows, 0);
     }
-    int encoder = params_add(p, s->layers + 1, "encoder.weight", s->V, s->E);
-    BUG_IF(encoder != encoder_weight(s), "encoder.weight is number %d", encoder);
-    params_finish(p, size, s->tied ? encoder : -1);
+    if (!s->tied)
+        params_add(p, bucket + 1, "encoder.weight", s->V, s->E);
+    params_finish(p, size, s->tied ? DECODER_WEIGHT : -1);
 }
 
 static void add_floats(arena *a, const char *name, float **p, size_t n)
@@ -175,13 +169,11 @@ void model_train(model *m, team *t, const float *value, const uint32_t *x, const
     train_forward(m, t, value, x, T, B, p, step);
 
     float *down = m->gradient[0], *next = m->gradient[1];
-    const param *W = &list[decoder_weight(s)], *b = &list[decoder_bias(s)];
+    const param *W = &list[DECODER_WEIGHT], *b = &list[DECODER_BIAS];
     linear_ce_train(&m->output, t, value + W->offset, value + b->offset, input_of(m, s->layers), y, T, B, p, down, gradient + W->offset,
                     gradient + b->offset, stride, nats);
-    if (ready)
-        ready(arg, 0);
-    if (ready && s->tied)
-        ready(arg, W->bucket);
+    for (int i = W->bucket; ready && i <= b->bucket; i++)
+        ready(arg, i);
     for (int l = s->layers - 1; l >= 0; l--) {
         if (s->dropout > 0) {
             dropout d = mask_of(m, p, step, l + 1);
@@ -217,7 +209,7 @@ void model_score(model *m, team *t, const float *value, const uint32_t *x, const
 {
     const param *list = m->list->list;
     const float *h = evaluate(m, t, value, x, T, B);
-    linear_ce_score(&m->output, t, value + list[decoder_weight(&m->shape)].offset, value + list[decoder_bias(&m->shape)].offset, h, y, T, B,
+    linear_ce_score(&m->output, t, value + list[DECODER_WEIGHT].offset, value + list[DECODER_BIAS].offset, h, y, T, B,
                     logp);
 }
 
@@ -225,6 +217,6 @@ void model_predict(model *m, team *t, const float *value, const uint32_t *x, int
 {
     const param *list = m->list->list;
     const float *h = evaluate(m, t, value, x, T, B) + (size_t)(T - 1) * (size_t)B * (size_t)PAD16(m->shape.H);
-    linear_ce_distribution(&m->output, t, value + list[decoder_weight(&m->shape)].offset, value + list[decoder_bias(&m->shape)].offset, h, B,
+    linear_ce_distribution(&m->output, t, value + list[DECODER_WEIGHT].offset, value + list[DECODER_BIAS].offset, h, B,
                            logp);
 }

@@ -42,13 +42,13 @@ static optim_settings settings_of(const config *c)
                             .clip_value = c->optim.clip_value};
 }
 
-void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, const comm *group)
+void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, int rank, int size)
 {
     memset(o, 0, sizeof *o);
     o->settings = settings_of(c);
     o->clip_norm = c->optim.clip_norm;
     o->list = list;
-    o->pieces = params_pieces(list, comm_rank(group), o->piece, PARAMS_MAX);
+    o->pieces = params_pieces(list, rank, o->piece, PARAMS_MAX);
     size_t blocks = 0;
     for (int i = 0; i < o->pieces; i++) {
         o->at[i] = o->owned;
@@ -62,7 +62,7 @@ void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list,
     arena_add(a, "squares", (void **)&o->square, list->blocks * sizeof(double));
     arena_add(a, "squares of this rank", (void **)&o->square_sent, (blocks + 1) * sizeof(double));
     arena_add(a, "squares of all ranks", (void **)&o->square_all, list->blocks * sizeof(double));
-    arena_add(a, "sizes of squares", (void **)&o->square_bytes, (size_t)comm_size(group) * sizeof(size_t));
+    arena_add(a, "sizes of squares", (void **)&o->square_bytes, (size_t)size * sizeof(size_t));
 }
 
 void optimizer_start(optimizer *o)

@@ -34,7 +34,8 @@ typedef struct optimizer {
     size_t *square_bytes;  /* per rank */
 } optimizer;
 
-void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, const comm *group);
+/* For rank `rank` of `size`, for which the list was finished. */
+void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, int rank, int size);
 void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */
 
 /* Collective.  step from 1.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice too); it is changed.  Returns the norm. */

@@ -6,12 +6,12 @@
  *   '------ bucket 0 -------------------'    '------ bucket 1: the layer that backward finishes first --------------------'      '-- last bucket -'
  *
  * in the order in which backward finishes them, so that a bucket is one contiguous slice which can leave as soon as it is ready.
- * Tied: decoder.weight is absent, and encoder.weight has two gradients, the output layer's and the embedding's.  Each is summed over the tree on
- * its own and the two sums are added at the root: any other order would depend on the number of ranks.  The second one has a slice and a bucket of its own
- * behind the slab ("gradients are longer than parameters").
+ * Tied: encoder.weight stands in decoder.weight's place, in a bucket of its own, and has two gradients, the output layer's and the
+ * embedding's.  Each is summed over the tree on its own and the two sums are added at the root: any other order would depend on the number of
+ * ranks.  The second one has a slice and a bucket of its own behind the slab ("gradients are longer than parameters").
  *
- *   slab of parameters  | decoder.bias | ... | encoder.weight |
- *   slab of gradients   | decoder.bias | ... | encoder.weight | scatter |        one such slab per shard node of the rank
+ *   slab of parameters  | encoder.weight | decoder.bias | layers ... |
+ *   slab of gradients   | encoder.weight | decoder.bias | layers ... | scatter |       one such slab per shard node of the rank
  *
  * Blocks of BLOCK_FLOATS elements of one tensor (kernels/sums.h) are the unit of ownership and of the norm.  Rank r of P owns, of the nb blocks of a
  * bucket, the blocks floor(r*nb/P) .. floor((r+1)*nb/P)-1.

@@ -6,7 +6,7 @@
 /* One table of fields, so that storing, loading and the digest cannot disagree. */
 typedef struct field {
     const char *key;
-    enum { FIELD_INT, FIELD_REAL, FIELD_BOOL } type;
+    enum { FIELD_INT, FIELD_REAL } type;
     size_t offset;
     bool in_digest;
 } field;
@@ -21,7 +21,6 @@ static const field fields[] = {
     FIELD("stale", FIELD_INT, stale, true),
     FIELD("waited", FIELD_INT, waited, true),
     FIELD("factor", FIELD_REAL, factor, true),
-    FIELD("finished", FIELD_BOOL, finished, true),
     FIELD("epoch_nats", FIELD_REAL, epoch_nats, true),
     FIELD("epoch_tokens", FIELD_INT, epoch_tokens, true),
     FIELD("interval_nats", FIELD_REAL, interval.nats, false),
@@ -40,10 +39,8 @@ static void store_field(const train_progress *p, const field *f, record *r)
     const char *at = (const char *)p + f->offset;
     if (f->type == FIELD_INT)
         record_set_int(r, f->key, *(const int64_t *)at);
-    else if (f->type == FIELD_REAL)
-        record_set_double(r, f->key, *(const double *)at);
     else
-        record_set_bool(r, f->key, *(const bool *)at);
+        record_set_double(r, f->key, *(const double *)at);
 }
 
 void train_progress_store(const train_progress *p, record *r)
@@ -58,9 +55,7 @@ status train_progress_load(train_progress *p, const record *r, const char *where
     for (size_t i = 0; i < FIELDS; i++) {
         const field *f = &fields[i];
         char *at = (char *)p + f->offset;
-        bool found = f->type == FIELD_INT    ? record_get_int(r, f->key, (int64_t *)at)
-                     : f->type == FIELD_REAL ? record_get_double(r, f->key, (double *)at)
-                                             : record_get_bool(r, f->key, (bool *)at);
+        bool found = f->type == FIELD_INT ? record_get_int(r, f->key, (int64_t *)at) : record_get_double(r, f->key, (double *)at);
         if (!found)
             return fail(e, STATUS_BAD_CHECKPOINT, "%s: progress lacks \"%s\"", where, f->key);
     }

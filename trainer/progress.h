@@ -22,7 +22,6 @@ typedef struct train_progress {
     int64_t stale;     /* validations since the best */
     int64_t waited;    /* plateau: validations without improvement since the factor last moved */
     double factor;     /* plateau's factor on the rate */
-    bool finished;     /* all epochs done, or stopped early */
     double epoch_nats; /* loss of this epoch so far, and its tokens */
     int64_t epoch_tokens;
     struct {

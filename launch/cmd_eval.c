@@ -1,0 +1,234 @@
+/* unroll eval - loss and perplexity of a model on a split of a corpus (trainer/tasks/lm.h), and what the corpus asks besides. */
+#include "io/log.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+#include "launch/session.h"
+#include "trainer/inference.h"
+#include "trainer/store.h"
+#include "trainer/tasks/grammar.h"
+#include "trainer/tasks/lm.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: unroll eval CHECKPOINT|RUN_DIR --data CORPUS.h5 [--split test] [options]\n"
+    "\n"
+    "Predicts every token but the first of each row exactly once, from zero state, and prints nats per token, perplexity and bits per token.\n"
+    "Of a run directory the best checkpoint is taken.  A grammar corpus also gets its exact cross-entropy and the agreement accuracy by distance.\n"
+    "\n"
+    "      --data CORPUS.h5    the corpus; required\n"
+    "      --split NAME        train, valid or test (test)\n"
+    "      --batch-size N      rows (1); each row's first token is not predicted\n"
+    "      --last              of a run directory, the newest checkpoint instead of the best\n"
+    "      --each FILE         writes token, its id and its log-probability, one token a line (tab-separated)\n"
+    "      --threads N         threads of each rank\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "Exit status: 0 done, 2 usage, 3 data, 4 checkpoint.\n";
+
+typedef struct eval_arguments {
+    const char *model, *data, *each;
+    uint64_t batch_size, threads;
+    int split;
+    bool last;
+} eval_arguments;
+
+enum { OPT_DATA = 256, OPT_SPLIT, OPT_BATCH_SIZE, OPT_LAST, OPT_EACH, OPT_THREADS };
+static const struct option long_options[] = {{"data", required_argument, NULL, OPT_DATA},
+                                             {"split", required_argument, NULL, OPT_SPLIT},
+                                             {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
+                                             {"last", no_argument, NULL, OPT_LAST},
+                                             {"each", required_argument, NULL, OPT_EACH},
+                                             {"threads", required_argument, NULL, OPT_THREADS},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {0}};
+
+static status take_option(eval_arguments *a, int option, const char *value, error *e)
+{
+    switch (option) {
+    case OPT_DATA:
+        a->data = value;
+        return STATUS_OK;
+    case OPT_SPLIT:
+        return option_choice(&a->split, "--split", value, split_names, SPLIT_COUNT, e);
+    case OPT_BATCH_SIZE:
+        return option_count(&a->batch_size, "--batch-size", value, 1, 1000000, e);
+    case OPT_LAST:
+        a->last = true;
+        return STATUS_OK;
+    case OPT_EACH:
+        a->each = value;
+        return STATUS_OK;
+    case OPT_THREADS:
+        return option_count(&a->threads, "--threads", value, 1, 1024, e);
+    }
+    return fail(e, STATUS_USAGE, "see `unroll eval --help`");
+}
+
+static status parse(eval_arguments *a, int argc, char **argv, error *e)
+{
+    int option;
+    status s = STATUS_OK;
+    *a = (eval_arguments){.split = SPLIT_TEST, .batch_size = 1};
+    optind = 1;
+    while (s == STATUS_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+        s = take_option(a, option, optarg, e);
+    if (s != STATUS_OK)
+        return s;
+    if (optind + 1 != argc)
+        return fail(e, STATUS_USAGE, "name one CHECKPOINT or RUN_DIR; %d are given", argc - optind);
+    a->model = argv[optind];
+    return a->data ? STATUS_OK : fail(e, STATUS_USAGE, "no corpus: --data CORPUS.h5 is required");
+}
+
+/* One evaluation and what it needs. */
+typedef struct evaluation {
+    const eval_arguments *arguments;
+    inference model;
+    corpus corpus;
+    bool corpus_open;
+    lm_rows rows;
+    float *each; /* this rank's log-probabilities in token order, and on rank 0 of all */
+    float *all;
+    lm_result result;
+} evaluation;
+
+static status open_all(evaluation *v, const session *job, error *e)
+{
+    const eval_arguments *a = v->arguments;
+    comm *g = job->group;
+    char *path = NULL;
+    status s = store_resolve(a->model, a->last, &path, e);
+    if (s == STATUS_OK)
+        s = inference_open(&v->model, path, e);
+    if (s == STATUS_OK && comm_rank(g) == 0)
+        fprintf(stderr, "model: %s\n", path);
+    free(path);
+    if (s == STATUS_OK)
+        s = corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
+    v->corpus_open = s == STATUS_OK;
+    if (s == STATUS_OK)
+        s = inference_same_vocabulary(&v->model, &v->corpus, e);
+    int T = (int)v->model.config.data.bptt, S = (int)a->batch_size;
+    if (s == STATUS_OK && comm_size(g) > S)
+        s = fail(e, STATUS_USAGE, "%d ranks for %d row%s: each rank needs one; raise --batch-size", comm_size(g), S, S == 1 ? "" : "s");
+    if (s == STATUS_OK)
+        s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, (int)a->batch_size, S, T, comm_rank(g), comm_size(g),
+                         "--batch-size", e);
+    if (s == STATUS_OK)
+        s = inference_plan(&v->model, job->team, T, v->rows.shards.rows, e);
+    s = comm_agree(g, s, e);
+    return s == STATUS_OK ? comm_plan(g, NULL, 0, (int)a->batch_size, S, e) : s;
+}
+
+static void close_all(evaluation *v)
+{
+    free(v->each);
+    if (v->all != v->each)
+        free(v->all);
+    lm_rows_close(&v->rows);
+    if (v->corpus_open)
+        corpus_close(&v->corpus);
+    inference_close(&v->model);
+}
+
+/* Tokens of rank r's rows. */
+static uint64_t tokens_of(const lm_rows *rows, int rank, int size)
+{
+    shards p;
+    shards_init(&p, rows->shards.B, rows->shards.S, rank, size);
+    uint64_t first = (uint64_t)p.row0, last = first + (uint64_t)p.rows;
+    uint64_t longer = (last < rows->longer ? last : rows->longer) - (first < rows->longer ? first : rows->longer);
+    return (uint64_t)p.rows * rows->length + longer;
+}
+
+/* Collective.  Evaluates, keeping each token's log-probability if wanted, and brings those to rank 0. */
+static status evaluate(evaluation *v, const session *job, bool keep, error *e)
+{
+    comm *g = job->group;
+    int size = comm_size(g), rank = comm_rank(g);
+    status s = STATUS_OK;
+    if (keep && (!(v->each = malloc((tokens_of(&v->rows, rank, size) + 1) * sizeof(float))) ||
+                 (rank == 0 && !(v->all = malloc((v->rows.tokens + 1) * sizeof(float))))))
+        s = fail(e, STATUS_NO_MEMORY, "no memory for %" PRIu64 " log-probabilities", v->rows.tokens);
+    s = comm_agree(g, s, e);
+    if (s == STATUS_OK)
+        s = lm_evaluate(&v->rows, &v->model.model, job->team, g, v->model.value, v->each, NULL, NULL, &v->result, e);
+    if (s != STATUS_OK || !keep)
+        return s;
+    size_t *bytes = malloc((size_t)size * sizeof *bytes);
+    s = comm_agree(g, bytes ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %d ranks", size), e);
+    for (int r = 0; s == STATUS_OK && r < size; r++)
+        bytes[r] = tokens_of(&v->rows, r, size) * sizeof(float);
+    if (s == STATUS_OK)
+        comm_gather(g, v->each, v->all, bytes, 0);
+    free(bytes);
+    return s;
+}
+
+static status write_each(const evaluation *v, error *e)
+{
+    const char *path = v->arguments->each;
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(errno));
+    for (uint64_t i = 0; i < v->rows.tokens; i++) {
+        size_t n;
+        uint32_t id = v->corpus.ids[v->rows.split][i];
+        const char *word = vocabulary_word(&v->corpus.vocab, id, &n);
+        fprintf(f, "%.*s\t%u\t", (int)n, word, id);
+        if (isnan(v->all[i]))
+            fprintf(f, "-\n"); /* first of its row: not predicted */
+        else
+            fprintf(f, "%.9g\n", (double)v->all[i]);
+    }
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed)
+        return fail(e, STATUS_USAGE, "--each %s: could not be written: %s", path, strerror(errno));
+    return STATUS_OK;
+}
+
+static void print_result(const evaluation *v)
+{
+    double nats = v->result.nats / (double)v->result.tokens;
+    bool words = strcmp(v->corpus.level, "word") == 0;
+    printf("%s: %s, %" PRIu64 " tokens, %" PRIu64 " predicted in %d row%s\n", v->corpus.file.path, split_names[v->rows.split], v->rows.tokens,
+           v->result.tokens, v->rows.shards.B, v->rows.shards.B == 1 ? "" : "s");
+    printf("loss %.6f nats per token | ppl %.3f | %s %.4f\n", nats, exp(nats), words ? "bits per token" : "bpc", nats / log(2.0));
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    eval_arguments a;
+    session job;
+    error e = {0}, opened = {0};
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return 0;
+        }
+    status parsed = parse(&a, argc, argv, &e);
+    status s = session_open(&job, true, (int)a.threads, &opened);
+    if (s != STATUS_OK)
+        return session_close(&job, "eval", s, &opened);
+    s = comm_agree(job.group, parsed, &e);
+    evaluation v = {.arguments = &a};
+    if (s == STATUS_OK)
+        s = open_all(&v, &job, &e);
+    if (s == STATUS_OK)
+        s = evaluate(&v, &job, a.each != NULL, &e);
+    if (s == STATUS_OK && comm_rank(job.group) == 0) {
+        print_result(&v);
+        if (a.each)
+            s = write_each(&v, &e);
+    }
+    s = comm_agree(job.group, s, &e);
+    close_all(&v);
+    return session_close(&job, "eval", s, &e);
+}

@@ -1,0 +1,103 @@
+/* unroll inspect - what a corpus or checkpoint holds. */
+#include "io/container.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+#include "trainer/checkpoint.h"
+#include "trainer/store.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: unroll inspect FILE|RUN_DIR [--digest]\n"
+    "\n"
+    "Checks a corpus or checkpoint byte by byte and prints what it holds; of a run directory, the newest checkpoint.\n"
+    "\n"
+    "      --digest   checkpoint: one line, the SHA-256 of parameters, optimiser state, carried rows and progress: the same for the same\n"
+    "                 configuration, corpus, seed and step on any ranks, threads and machines.  Corpus: the SHA-256 of its content\n"
+    "  -h, --help     this text\n"
+    "\n"
+    "Exit status: 0 whole, 2 usage, 3 a damaged corpus, 4 a damaged checkpoint.\n";
+
+static void print_tensors(const container *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const tensor *t = &c->tensors[i];
+        printf("  %-40s %s (", t->name, dtype_name(t->type));
+        for (int d = 0; d < t->dims; d++)
+            printf("%s%" PRIu64, d ? "," : "", t->shape[d]);
+        printf(")\n");
+    }
+}
+
+static void print_meta(const container *c)
+{
+    static const char *const texts[] = {"format", "level", "version", "corpus"};
+    static const char *const numbers[] = {"step", "epoch", "window", "tokens", "best_step"};
+    const char *text;
+    int64_t number;
+    double real;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (record_get_text(c->meta, texts[i], &text))
+            printf("%s: %s\n", texts[i], text);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (record_get_int(c->meta, numbers[i], &number))
+            printf("%s: %" PRId64 "\n", numbers[i], number);
+    if (record_get_double(c->meta, "best_nats", &real))
+        printf("best validation: %.6f nats per token\n", real);
+    if (record_get_double(c->meta, "cross_entropy", &real))
+        printf("exact cross-entropy: %.6f nats per token\n", real);
+    if (record_get_text(c->meta, "config", &text))
+        printf("configuration:\n%s", text);
+}
+
+static status print_digest(const container *c, error *e)
+{
+    char hex[SHA256_HEX];
+    if (strcmp(c->kind, "checkpoint") != 0) {
+        puts(c->digest);
+        return STATUS_OK;
+    }
+    status s = checkpoint_digest(c, hex, e);
+    if (s == STATUS_OK)
+        puts(hex);
+    return s;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    static const struct option long_options[] = {{"digest", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
+    bool digest = false;
+    error e = {0};
+    container c;
+    char *path = NULL;
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
+        if (option != 'd')
+            return option_unknown("inspect");
+        digest = true;
+    }
+    if (optind + 1 != argc)
+        return option_failed("inspect", fail(&e, STATUS_USAGE, "name one FILE or RUN_DIR; %d are given", argc - optind), &e);
+    status s = store_resolve(argv[optind], true, &path, &e);
+    if (s == STATUS_OK && (s = container_open(&c, path, NULL, CONTAINER_CHECK, &e)) == STATUS_OK) {
+        if (digest) {
+            s = print_digest(&c, &e);
+        } else {
+            printf("%s: %s, %zu bytes, whole\ncontent: %s\n", path, c.kind, c.map.n, c.digest);
+            print_meta(&c);
+            print_tensors(&c);
+        }
+        container_close(&c);
+    }
+    free(path);
+    return s == STATUS_OK ? 0 : option_failed("inspect", s, &e);
+}

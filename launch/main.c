@@ -1,0 +1,69 @@
+/* main.c - unroll's command line: one subcommand, one file (commands.h). */
+#include "io/config.h"
+#include "io/container.h"
+#include "kernels/gemm.h"
+#include "kernels/kernels.h"
+#include "build_info.h"
+#include "launch/commands.h"
+#include "trainer/comm/comm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *meaning;
+} commands[] = {
+    {"prepare", cmd_prepare, "makes a corpus from texts, or from the built-in grammar"},
+    {"train", cmd_train, "trains a model, alone or under mpirun; resumes"},
+    {"eval", cmd_eval, "loss and perplexity of a model on a corpus"},
+    {"sample", cmd_sample, "draws text from a model"},
+    {"inspect", cmd_inspect, "what a corpus or checkpoint holds; its digest"},
+    {"config", cmd_config, "the resolved configuration; all keys"},
+    {"doctor", cmd_doctor, "this machine, and how to launch here"},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *out)
+{
+    fputs("unroll trains recurrent networks by truncated backpropagation through time on CPU clusters.\n\n"
+          "usage: unroll COMMAND ...          unroll COMMAND --help says more\n\n",
+          out);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].meaning);
+    fputs("\n  --version  versions of this program and of what it was built with\n", out);
+}
+
+static void print_version(void)
+{
+    const kernels *k = kernels_select(getenv("UNROLL_KERNELS"));
+    printf("unroll %s%s%s\n", BUILD_VERSION, BUILD_COMMIT[0] ? " " : "", BUILD_COMMIT);
+    printf("compiler  %s, %s%s%s\n", BUILD_COMPILER, BUILD_TYPE, BUILD_SANITIZE[0] ? ", sanitizers " : "", BUILD_SANITIZE);
+    printf("BLAS      %s\n", gemm_blas_flavour());
+    printf("HDF5      %s\n", container_library());
+    printf("MPI       %s\n", comm_library());
+    printf("kernels   %s\n", k ? kernels_name(k) : "none usable: UNROLL_KERNELS names no table of this machine");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        print_version();
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "unroll: \"%s\" is no command; `unroll --help` lists them\n", argv[1]);
+    return 2;
+}

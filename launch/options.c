@@ -1,0 +1,55 @@
+#include "launch/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max, error *e)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < min || value > max)
+        return fail(e, STATUS_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, option, text, min, max);
+    *out = value;
+    return STATUS_OK;
+}
+
+status option_real(double *out, const char *option, const char *text, double min, double max, error *e)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || errno != 0 || !(value >= min && value <= max))
+        return fail(e, STATUS_USAGE, "%s: \"%s\" is no number from %g to %g", option, text, min, max);
+    *out = value;
+    return STATUS_OK;
+}
+
+status option_choice(int *out, const char *option, const char *text, const char *const *names, int n, error *e)
+{
+    char allowed[256] = "";
+    for (int i = 0; i < n; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return STATUS_OK;
+        }
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    return fail(e, STATUS_USAGE, "%s: \"%s\" is none of %s", option, text, allowed);
+}
+
+int option_failed(const char *command, status s, const error *e)
+{
+    fprintf(stderr, "unroll %s: %s\n", command, e->text);
+    return status_exit_code(s);
+}
+
+int option_unknown(const char *command)
+{
+    fprintf(stderr, "unroll %s: see `unroll %s --help`\n", command, command);
+    return status_exit_code(STATUS_USAGE);
+}

@@ -1,0 +1,19 @@
+/* options.h - values of command-line options: each parser names the option, what was found and what is allowed (STATUS_USAGE). */
+#ifndef LAUNCH_OPTIONS_H
+#define LAUNCH_OPTIONS_H
+
+#include "io/status.h"
+
+#include <stdint.h>
+
+status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max, error *e);
+status option_real(double *out, const char *option, const char *text, double min, double max, error *e);
+/* The index of `text` among n names. */
+status option_choice(int *out, const char *option, const char *text, const char *const *names, int n, error *e);
+
+/* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
+int option_failed(const char *command, status s, const error *e);
+/* For an option that getopt_long did not know (it has said so): how to get help; exit code 2. */
+int option_unknown(const char *command);
+
+#endif

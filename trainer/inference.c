@@ -1,0 +1,61 @@
+#include "trainer/inference.h"
+
+#include "trainer/checkpoint.h"
+#include "trainer/run.h"
+
+#include <string.h>
+
+status inference_open(inference *f, const char *path, error *e)
+{
+    memset(f, 0, sizeof *f);
+    config_init(&f->config);
+    status s = container_open(&f->file, path, "checkpoint", CONTAINER_CHECK, e);
+    f->is_open = s == STATUS_OK;
+    if (s == STATUS_OK)
+        s = checkpoint_config(&f->file, &f->config, e);
+    if (s == STATUS_OK)
+        s = checkpoint_vocabulary(&f->file, &f->vocab, e);
+    if (s == STATUS_OK && !record_get_text(f->file.meta, "level", &f->level))
+        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: does not say the level of its corpus", path);
+    if (s == STATUS_OK)
+        s = run_shape(&f->config, f->vocab.size, &f->shape, e);
+    return s;
+}
+
+status inference_plan(inference *f, team *t, int T, int B, error *e)
+{
+    model_params(&f->shape, &f->list, 1);
+    arena_add(&f->memory, "parameters", (void **)&f->value, f->list.floats * sizeof(float));
+    model_plan(&f->model, &f->memory, t, &f->shape, &f->list, T, B, 0, false);
+    if (!arena_commit(&f->memory))
+        return fail(e, STATUS_NO_MEMORY, "this model needs %.1f MB, more than the system gives", (double)arena_bytes(&f->memory) / 1e6);
+    model_zero_state(&f->model);
+    return checkpoint_parameters(&f->file, &f->list, f->value, e);
+}
+
+void inference_close(inference *f)
+{
+    vocabulary_free(&f->vocab);
+    config_free(&f->config);
+    params_free(&f->list);
+    arena_free(&f->memory);
+    if (f->is_open)
+        container_close(&f->file);
+    memset(f, 0, sizeof *f);
+}
+
+status inference_same_vocabulary(const inference *f, const corpus *c, error *e)
+{
+    const vocabulary *mine = &f->vocab, *theirs = &c->vocab;
+    if (mine->size != theirs->size)
+        return fail(e, STATUS_BAD_CHECKPOINT, "%s: has a vocabulary of %u words, %s one of %u; prepare the text with --vocab and the checkpoint's corpus",
+                    f->file.path, mine->size, c->file.path, theirs->size);
+    for (uint32_t i = 0; i < mine->size; i++) {
+        size_t n, m;
+        const char *a = vocabulary_word(mine, i, &n), *b = vocabulary_word(theirs, i, &m);
+        if (n != m || memcmp(a, b, n) != 0)
+            return fail(e, STATUS_BAD_CHECKPOINT, "%s: word %u is \"%.*s\", in %s it is \"%.*s\"; prepare the text with --vocab and the checkpoint's corpus",
+                        f->file.path, i, (int)n, a, c->file.path, (int)m, b);
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,35 @@
+/* inference.h - a model from a checkpoint, for eval and sample: configuration, vocabulary and parameters, nothing of the training state.
+ *
+ * Not collective: each rank opens the file for itself.  Memory: one arena, freed by inference_close. */
+#ifndef TRAINER_INFERENCE_H
+#define TRAINER_INFERENCE_H
+
+#include "io/config.h"
+#include "io/container.h"
+#include "io/corpus.h"
+#include "kernels/arena.h"
+#include "kernels/team.h"
+#include "trainer/model.h"
+
+typedef struct inference {
+    container file;
+    bool is_open;
+    config config;
+    vocabulary vocab;
+    const char *level; /* of its corpus: "word", "char" or "byte" */
+    model_shape shape;
+    params list;
+    arena memory;
+    float *value;
+    model model;
+} inference;
+
+/* Opens and checks the file; then inference_plan takes the memory for windows of T steps and B rows. */
+status inference_open(inference *f, const char *path, error *e);
+status inference_plan(inference *f, team *t, int T, int B, error *e);
+void inference_close(inference *f);
+
+/* Does a corpus have this model's vocabulary, word by word?  BAD_CHECKPOINT says where they first differ. */
+status inference_same_vocabulary(const inference *f, const corpus *c, error *e);
+
+#endif

@@ -1,0 +1,300 @@
+#include "trainer/run.h"
+
+#include "io/bug.h"
+#include "io/disk.h"
+#include "io/metrics.h"
+#include "trainer/initial.h"
+#include "trainer/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
+{
+    static const char *const cells[] = {[CELL_RNN_TANH] = "rnn_tanh", [CELL_RNN_RELU] = "rnn_relu", [CELL_LSTM] = "lstm", [CELL_GRU] = "gru"};
+    const char *name = c->model.cell == CELL_GRU && c->model.reset == RESET_BEFORE ? "gru_before" : cells[c->model.cell];
+    *s = (model_shape){.cell = cell_find(name),
+                       .layers = (int)c->model.layers,
+                       .V = (int)V,
+                       .E = (int)c->model.embedding,
+                       .H = (int)c->model.hidden,
+                       .tied = c->model.tied,
+                       .dropout = c->model.dropout,
+                       .seed = (uint64_t)c->train.seed};
+    BUG_IF(!s->cell, "no cell \"%s\"", name);
+    if (s->layers > LAYERS_MAX)
+        return fail(e, STATUS_BAD_CONFIG, "model.layers is %d; at most %d are possible", s->layers, LAYERS_MAX);
+    if (V > INT32_MAX / 2)
+        return fail(e, STATUS_BAD_CONFIG, "a vocabulary of %u words is too large for one output layer", V);
+    return STATUS_OK;
+}
+
+static int largest_shard(const shards *p)
+{
+    int most = 0;
+    for (int s = 0; s < p->S; s++) {
+        int rows = shard_row(p->B, p->S, s + 1) - shard_row(p->B, p->S, s);
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
+/* Registers all memory of rank `rank` of `size`.  valid_rows: of an evaluation, on this rank (0: none).  by_part: NULL, or what each part takes. */
+static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, int size, run_estimate *by_part)
+{
+    arena *a = &r->memory;
+    int T = (int)r->config->data.bptt;
+    size_t tokens = (size_t)T * (size_t)rows->rows;
+    run_estimate part = {0};
+    arena_add(a, "parameters", (void **)&r->value, r->list.floats * sizeof(float));
+    part.parameters = arena_bytes(a);
+    arena_add(a, "gradients", (void **)&r->gradient, r->list.gradient_floats * (size_t)rows->nodes * sizeof(float));
+    part.gradients = arena_bytes(a) - part.parameters;
+    optimizer_plan(&r->optimizer, a, r->config, &r->list, rank, size);
+    part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
+    arena_add(a, "token ids", (void **)&r->ids, 2 * tokens * sizeof(uint32_t));
+    model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, largest_shard(rows), true);
+    if (valid_rows > 0)
+        model_plan(&r->checker, a, r->team, &r->shape, &r->list, T, valid_rows, 0, false);
+    part.activations = arena_bytes(a) - part.optimizer - part.gradients - part.parameters;
+    if (by_part)
+        *by_part = part;
+}
+
+static status open_rows(run *r, error *e)
+{
+    const config *c = r->config;
+    int size = comm_size(r->group), rank = comm_rank(r->group);
+    int B = (int)c->data.batch_size, S = (int)c->data.shards, T = (int)c->data.bptt;
+    if (size > S)
+        return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard: start at most %d ranks, or set data.shards (it changes "
+                    "the sums' order and so the bits)", size, S, S);
+    status s = lm_rows_open(&r->train, &r->corpus, SPLIT_TRAIN, LM_TRAIN, B, S, T, rank, size, "data.batch_size", e);
+    r->has_valid = s == STATUS_OK && r->corpus.ids[SPLIT_VALID];
+    if (r->has_valid)
+        s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank, size, "eval.batch_size", e);
+    return s;
+}
+
+/* Collective.  Do all ranks see the same configuration and corpus, and does their arithmetic give the same bits? */
+static status check_same(run *r, error *e)
+{
+    char *yaml = config_to_yaml(r->config, false), probe[SHA256_HEX];
+    char text[SHA256_HEX + 1];
+    int odd = 0;
+    status s = STATUS_OK;
+    sha256_of(yaml, strlen(yaml), text);
+    free(yaml);
+    if (!comm_same(r->group, text, SHA256_HEX, &odd))
+        s = fail(e, STATUS_BAD_CONFIG, "rank %d has another configuration than rank 0 (its environment, or its copy of a file)", odd);
+    else if (!comm_same(r->group, r->corpus.digest, SHA256_HEX, &odd))
+        s = fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd, r->corpus.file.path);
+    if (s != STATUS_OK)
+        return s;
+    probe_digest(r->team, r->shape.cell, probe);
+    if (!comm_same(r->group, probe, SHA256_HEX, &odd))
+        s = fail(e, STATUS_INTERNAL, "rank %d computes other bits than rank 0 with the kernels \"%s\"; its CPU or memory is not to be trusted", odd,
+                 kernels_name(team_kernels(r->team)));
+    return s;
+}
+
+static status plan_exchange(run *r, error *e)
+{
+    int count = params_wire_buckets(&r->list);
+    comm_bucket buckets[PARAMS_MAX];
+    for (int i = 0; i < count; i++)
+        buckets[i] = (comm_bucket){.begin = r->list.bucket[i].begin, .end = r->list.bucket[i].end, .cut = r->list.bucket[i].cut};
+    return comm_plan(r->group, buckets, count, (int)r->config->data.batch_size, (int)r->config->data.shards, e);
+}
+
+/* ---- run directory (rank 0) -------------------------------------------------------------------------------------- */
+
+static void print_note(const char *line, void *arg)
+{
+    (void)arg;
+    fprintf(stderr, "%s\n", line);
+}
+
+static status remove_all(const char *dir, store_kind kind, error *e)
+{
+    char **paths;
+    size_t count;
+    status s = store_list(dir, kind, &paths, &count, e);
+    for (size_t i = 0; s == STATUS_OK && i < count; i++)
+        s = disk_remove(paths[i], e);
+    store_list_free(paths, count);
+    return s;
+}
+
+/* Which checkpoint to start from: *path NULL for a fresh start. */
+static status choose_start(run *r, const train_options *o, char **path, error *e)
+{
+    const char *dir = r->config->run.dir;
+    char **paths;
+    size_t count;
+    *path = NULL;
+    if (o->resume == RESUME_FILE)
+        return store_resolve(o->resume_file, true, path, e);
+    if (o->resume == RESUME_AUTO)
+        return store_newest_good(dir, STORE_CHECKPOINT, path, print_note, NULL, e);
+    status s = store_list(dir, STORE_CHECKPOINT, &paths, &count, e);
+    store_list_free(paths, count);
+    if (s != STATUS_OK || count == 0)
+        return s;
+    if (!o->overwrite)
+        return fail(e, STATUS_BAD_CONFIG, "%s: already holds %zu checkpoint%s; continue that run with --resume auto, or lose it with --overwrite", dir,
+                    count, count == 1 ? "" : "s");
+    if (o->dry_run)
+        return STATUS_OK;
+    s = remove_all(dir, STORE_BEST, e);
+    return s == STATUS_OK ? remove_all(dir, STORE_CHECKPOINT, e) : s;
+}
+
+static status write_config(const run *r, error *e)
+{
+    char path[4096], *yaml = config_to_yaml(r->config, true);
+    snprintf(path, sizeof path, "%s/config.yaml", r->config->run.dir);
+    status s = disk_write_file(path, yaml, strlen(yaml), e);
+    free(yaml);
+    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
+}
+
+static status open_log(run *r, error *e)
+{
+    log_setup setup = {.dir = r->config->run.dir,
+                       .resume_step = r->resumed ? r->progress.step : METRICS_FRESH,
+                       .bits_per_char = strcmp(r->corpus.level, "word") != 0};
+    status s = log_open(&r->log, &setup, e);
+    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
+}
+
+/* Collective.  Fresh or restored parameters, states and progress; run directory and log. */
+static status start_state(run *r, const train_options *o, error *e)
+{
+    const config *c = r->config;
+    bool root = comm_rank(r->group) == 0;
+    char path[4096] = "", *chosen = NULL;
+    status s = root ? choose_start(r, o, &chosen, e) : STATUS_OK;
+    s = comm_agree(r->group, s, e);
+    if (s != STATUS_OK)
+        goto done;
+    snprintf(path, sizeof path, "%s", chosen ? chosen : "");
+    comm_broadcast(r->group, path, sizeof path, 0);
+    r->resumed = path[0] != '\0';
+    train_progress_init(&r->progress);
+    optimizer_start(&r->optimizer);
+    model_zero_state(&r->model);
+    run_state_view v = run_view(r);
+    if (r->resumed)
+        s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
+    else
+        s = initial_parameters(c, &r->list, r->value, e);
+    bool writes = root && !o->dry_run;
+    if (writes && s == STATUS_OK)
+        s = store_open(&r->store, c->run.dir, c->run.keep_last, c->run.keep_best, e);
+    if (writes && s == STATUS_OK)
+        s = write_config(r, e);
+    if (writes && s == STATUS_OK)
+        s = open_log(r, e);
+    s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK && r->resumed)
+        log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step, (long long)r->progress.epoch);
+done:
+    free(chosen);
+    return s;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+
+status run_open(run *r, const config *c, comm *group, team *t, const train_options *o, error *e)
+{
+    memset(r, 0, sizeof *r);
+    r->config = c;
+    r->group = group;
+    r->team = t;
+    /* One rank of each host reads every byte of the corpus to check it; the others trust the file it has checked. */
+    status s = corpus_open(&r->corpus, c->data.corpus, comm_host_rank(group) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
+    r->corpus_open = s == STATUS_OK;
+    if (s == STATUS_OK)
+        s = run_shape(c, r->corpus.vocab.size, &r->shape, e);
+    if (s == STATUS_OK)
+        s = open_rows(r, e);
+    s = comm_agree(group, s, e);
+    if (s == STATUS_OK)
+        s = check_same(r, e);
+    if (s != STATUS_OK)
+        return s;
+    model_params(&r->shape, &r->list, comm_size(group));
+    plan_memory(r, &r->train.shards, r->has_valid ? r->valid.shards.rows : 0, comm_rank(group), comm_size(group), NULL);
+    if (!arena_commit(&r->memory))
+        s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives", (double)arena_bytes(&r->memory) / 1e6);
+    if (s == STATUS_OK)
+        s = plan_exchange(r, e);
+    s = comm_agree(group, s, e);
+    if (s != STATUS_OK)
+        return s;
+    r->steps_per_epoch = (int64_t)lm_windows(&r->train);
+    return start_state(r, o, e);
+}
+
+status run_close(run *r, error *e)
+{
+    status s = store_close(r->store, e);
+    log_close(r->log);
+    params_free(&r->list);
+    lm_rows_close(&r->train);
+    lm_rows_close(&r->valid);
+    if (r->corpus_open)
+        corpus_close(&r->corpus);
+    arena_free(&r->memory);
+    memset(r, 0, sizeof *r);
+    return s;
+}
+
+run_state_view run_view(run *r)
+{
+    return (run_state_view){.config = r->config,
+                            .corpus = &r->corpus,
+                            .list = &r->list,
+                            .rows = &r->train.shards,
+                            .value = r->value,
+                            .model = &r->model,
+                            .optimizer = &r->optimizer,
+                            .progress = &r->progress};
+}
+
+bool run_finished(const run *r)
+{
+    const config *c = r->config;
+    return r->progress.epoch > c->train.epochs || (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
+}
+
+status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out, error *e)
+{
+    run r = {.config = c, .team = t};
+    shards rows, valid;
+    int B = (int)c->data.batch_size, S = (int)c->data.shards;
+    status s = run_shape(c, V, &r.shape, e);
+    if (s != STATUS_OK)
+        return s;
+    if (size > S)
+        return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard", size, S);
+    shards_init(&rows, B, S, rank, size);
+    shards_init(&valid, (int)c->eval.batch_size, S, rank, size);
+    model_params(&r.shape, &r.list, size);
+    plan_memory(&r, &rows, valid.rows, rank, size, out);
+    for (int i = 0; size > 1 && i < size; i++) { /* each rank sends this one's piece of each of its nodes */
+        shards theirs;
+        shards_init(&theirs, B, S, i, size);
+        out->exchange += (size_t)(i == rank ? 0 : theirs.nodes) * params_owned_floats(&r.list, rank) * sizeof(float);
+    }
+    for (int i = 0; i < r.list.count; i++)
+        out->parameter_count += r.list.list[i].count;
+    out->total = arena_bytes(&r.memory) + out->exchange;
+    size_t carried = (size_t)model_states(&r.model) * (size_t)B * (size_t)r.shape.H;
+    out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
+    arena_free(&r.memory);
+    params_free(&r.list);
+    return STATUS_OK;
+}

@@ -1,0 +1,375 @@
+#include "trainer/train.h"
+
+#include "io/bug.h"
+#include "io/log.h"
+#include "io/progress.h"
+#include "trainer/schedule.h"
+#include "trainer/signals.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { FLAG_SAVE = SIGNALS_SAVE, FLAG_STOP = SIGNALS_STOP, FLAG_TIME = 4, FLAG_FAILED = 8 };
+
+/* What the loop keeps besides the run; nothing here can reach a parameter. */
+typedef struct loop {
+    run *r;
+    double last_save, interval_start, epoch_start; /* seconds */
+    double lr, norm;
+    int64_t tokens_here;  /* this rank's, of the log interval */
+    uint64_t bytes_sent;                  /* at the last log line */
+    progress *bar;
+} loop;
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- one step ----------------------------------------------------------------------------------------------------- */
+
+static void send_bucket(void *arg, int bucket)
+{
+    run *r = arg;
+    comm_reduce_begin(r->group, bucket, r->gradient, r->list.gradient_floats);
+}
+
+/* Collective.  One window: forward, backward, sums, update.  nats: summed over all its tokens. */
+static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
+{
+    run *r = l->r;
+    const config *c = r->config;
+    const shards *p = &r->train.shards;
+    size_t half = (size_t)c->data.bptt * (size_t)p->rows;
+    double node_nats[SHARD_NODES_MAX];
+    model_train(&r->model, r->team, r->value, r->ids, r->ids + half, steps, p->rows, p, (uint32_t)r->progress.step, r->gradient,
+                r->list.gradient_floats, node_nats, send_bucket, r);
+    *nats = comm_sum_nodes(r->group, node_nats);
+    comm_reduce_finish(r->group, r->team, r->gradient);
+    l->norm = NAN;
+    if (!isfinite(*nats))
+        return;
+    double count = c->optim.loss_scale == LOSS_TOKEN_MEAN ? (double)tokens : (double)c->data.batch_size;
+    l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
+    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, r->progress.step + 1, l->lr, (float)(1.0 / count));
+    if (!isfinite(l->norm))
+        return;
+    for (int i = 0; i < r->list.buckets; i++)
+        comm_params_begin(r->group, i, r->value);
+    comm_params_finish(r->group);
+}
+
+static void account(loop *l, double nats, uint64_t tokens, uint64_t tokens_here)
+{
+    train_progress *p = &l->r->progress;
+    p->step++;
+    p->window++;
+    p->tokens += (int64_t)tokens;
+    p->epoch_nats += nats;
+    p->epoch_tokens += (int64_t)tokens;
+    p->interval.nats += nats;
+    p->interval.tokens += (int64_t)tokens;
+    p->interval.steps++;
+    l->tokens_here += (int64_t)tokens_here;
+}
+
+/* ---- what is said ------------------------------------------------------------------------------------------------- */
+
+/* Collective.  Each rank's share of the interval's tokens and of the bytes sent, into the record. */
+static void add_shares(loop *l, record *m)
+{
+    comm *g = l->r->group;
+    size_t size = (size_t)comm_size(g);
+    double mine[2] = {(double)l->tokens_here, (double)(comm_bytes_sent(g) - l->bytes_sent)};
+    double *all = malloc(size * sizeof mine), *column = malloc(size * sizeof *column);
+    size_t *bytes = malloc(size * sizeof *bytes);
+    BUG_IF(!all || !column || !bytes, "out of memory for %zu ranks", size);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = sizeof mine;
+    comm_all_gather(g, mine, all, bytes);
+    const char *const keys[2] = {"rank_tokens", "rank_bytes_sent"};
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < size; i++)
+            column[i] = all[2 * i + k];
+        record_set_doubles(m, keys[k], column, size);
+    }
+    free(bytes);
+    free(column);
+    free(all);
+}
+
+static record *metrics_of(const loop *l, const char *type)
+{
+    const train_progress *p = &l->r->progress;
+    record *m = record_new();
+    record_set_text(m, "type", type);
+    record_set_int(m, "step", p->step);
+    record_set_int(m, "epoch", p->epoch);
+    record_set_int(m, "tokens", p->tokens);
+    return m;
+}
+
+/* Collective.  The interval's line and record; starts the next interval. */
+static void log_interval(loop *l)
+{
+    run *r = l->r;
+    train_progress *p = &r->progress;
+    double now = seconds_now(), seconds = now - l->interval_start, nats = p->interval.nats / (double)p->interval.tokens;
+    log_batches(r->log, &(log_batch){.epoch = p->epoch,
+                                     .batch = p->window,
+                                     .batches = r->steps_per_epoch,
+                                     .lr = l->lr,
+                                     .ms_per_batch = 1e3 * seconds / (double)p->interval.steps,
+                                     .nats = nats});
+    record *m = metrics_of(l, "step");
+    record_set_double(m, "loss", nats);
+    record_set_double(m, "lr", l->lr);
+    record_set_double(m, "grad_norm", l->norm);
+    record_set_double(m, "tokens_per_s", (double)p->interval.tokens / seconds);
+    record_set_double(m, "seconds", seconds);
+    add_shares(l, m);
+    log_metrics(r->log, m);
+    record_free(m);
+    memset(&p->interval, 0, sizeof p->interval);
+    l->tokens_here = 0;
+    l->bytes_sent = comm_bytes_sent(r->group);
+    l->interval_start = now;
+}
+
+static void log_start(loop *l)
+{
+    run *r = l->r;
+    const config *c = r->config;
+    log_line(r->log, "%s: %llu tokens, vocabulary %u; %s %d x %d, %zu parameters", r->corpus.file.path,
+             (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name, r->shape.layers, r->shape.H,
+             r->list.floats);
+    log_line(r->log, "%d rank%s x %d thread%s, kernels %s; %lld rows in %lld shards, windows of %lld, %lld batches an epoch (%llu tokens dropped)",
+             comm_size(r->group), comm_size(r->group) == 1 ? "" : "s", team_threads(r->team), team_threads(r->team) == 1 ? "" : "s",
+             kernels_name(team_kernels(r->team)), (long long)c->data.batch_size, (long long)c->data.shards, (long long)c->data.bptt,
+             (long long)r->steps_per_epoch, (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
+    record *m = metrics_of(l, "start");
+    record_set_int(m, "ranks", comm_size(r->group));
+    record_set_int(m, "threads", team_threads(r->team));
+    record_set_text(m, "kernels", kernels_name(team_kernels(r->team)));
+    record_set_text(m, "corpus", r->corpus.digest);
+    log_metrics(r->log, m);
+    record_free(m);
+    log_state(r->log, RUN_RUNNING, r->progress.step, STATUS_OK, "training");
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------- */
+
+/* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing is the result. */
+static status save(loop *l, store_kind kind, bool wait, error *e)
+{
+    run *r = l->r;
+    run_state_view v = run_view(r);
+    unsigned char *image;
+    size_t bytes;
+    status s = checkpoint_image(&v, r->group, &image, &bytes, e);
+    if (s == STATUS_OK && comm_rank(r->group) == 0)
+        s = store_save(r->store, kind, r->progress.step, image, bytes, wait, e);
+    if (s == STATUS_OK) {
+        record *m = metrics_of(l, "save");
+        record_set_text(m, "kind", kind == STORE_BEST ? "best" : "checkpoint");
+        record_set_int(m, "bytes", (int64_t)bytes);
+        log_metrics(r->log, m);
+        record_free(m);
+    }
+    l->last_save = seconds_now();
+    if (wait)
+        return comm_agree(r->group, s, e);
+    if (s != STATUS_OK)
+        log_line(r->log, "warning: %s; training goes on, the next save tries again", e->text);
+    return STATUS_OK;
+}
+
+/* ---- validation --------------------------------------------------------------------------------------------------- */
+
+/* Collective. */
+static status validate(loop *l, error *e)
+{
+    run *r = l->r;
+    train_progress *p = &r->progress;
+    lm_result result;
+    double start = seconds_now();
+    status s = lm_evaluate(&r->valid, &r->checker, r->team, r->group, r->value, NULL, NULL, NULL, &result, e);
+    if (s != STATUS_OK)
+        return s;
+    double nats = result.nats / (double)result.tokens, now = seconds_now();
+    log_epoch(r->log, p->epoch, now - l->epoch_start, nats);
+    record *m = metrics_of(l, "valid");
+    record_set_double(m, "loss", nats);
+    record_set_int(m, "predicted", (int64_t)result.tokens);
+    record_set_double(m, "seconds", now - start);
+    log_metrics(r->log, m);
+    record_free(m);
+    if (schedule_validated(r->config, p, nats))
+        s = save(l, STORE_BEST, false, e);
+    l->interval_start += seconds_now() - start; /* an interval's speed is training's */
+    return s;
+}
+
+/* Ends the epoch if its last window is done: validation, rows back to zero. */
+static status end_of_epoch(loop *l, error *e)
+{
+    run *r = l->r;
+    train_progress *p = &r->progress;
+    const config *c = r->config;
+    bool ends = p->window == r->steps_per_epoch;
+    bool due = c->train.eval_every_steps ? p->step % c->train.eval_every_steps == 0 : ends;
+    status s = due && r->has_valid ? validate(l, e) : STATUS_OK;
+    if (s != STATUS_OK || !ends)
+        return s;
+    p->epoch++;
+    p->window = 0;
+    p->epoch_nats = 0;
+    p->epoch_tokens = 0;
+    l->epoch_start = seconds_now();
+    if (c->data.carry == CARRY_EPOCH)
+        model_zero_state(&r->model);
+    return STATUS_OK;
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------------------- */
+
+static bool save_due(const loop *l, uint32_t flags, bool epoch_ended)
+{
+    const config *c = l->r->config;
+    int64_t step = l->r->progress.step, every = c->run.checkpoint_every_steps, epochs = c->run.checkpoint_every_epochs;
+    return (flags & (FLAG_SAVE | FLAG_TIME)) || (every && step % every == 0) ||
+           (epoch_ended && epochs && (l->r->progress.epoch - 1) % epochs == 0);
+}
+
+static uint32_t local_flags(const loop *l, status window)
+{
+    double every = l->r->config->run.checkpoint_every_seconds;
+    uint32_t flags = signals_take();
+    if (comm_rank(l->r->group) == 0 && every > 0 && seconds_now() - l->last_save >= every)
+        flags |= FLAG_TIME;
+    return window == STATUS_OK ? flags : flags | FLAG_FAILED;
+}
+
+/* Collective.  Reads the next window and asks all ranks for their flags. */
+static status next_window(loop *l, uint32_t *flags, error *e)
+{
+    run *r = l->r;
+    size_t half = (size_t)r->config->data.bptt * (size_t)r->train.shards.rows;
+    if (r->config->data.carry == CARRY_NEVER)
+        model_zero_state(&r->model);
+    status s = lm_window(&r->train, (uint64_t)r->progress.window, r->ids, r->ids + half, e);
+    *flags = comm_any(r->group, local_flags(l, s));
+    return *flags & FLAG_FAILED ? comm_agree(r->group, s, e) : STATUS_OK;
+}
+
+static status diverged(const loop *l, double nats, error *e)
+{
+    const train_progress *p = &l->r->progress;
+    return fail(e, STATUS_INTERNAL, "%s is not finite at step %lld (epoch %lld, batch %lld): stopped; the last good checkpoint in %s is kept; a smaller optim.lr or "
+                "optim.clip_norm may help", isfinite(nats) ? "the gradient" : "the loss", (long long)p->step + 1, (long long)p->epoch,
+                (long long)p->window + 1, l->r->config->run.dir);
+}
+
+/* Collective.  Steps until the run is finished, paused or asked to leave (SAVED). */
+static status steps(loop *l, error *e)
+{
+    run *r = l->r;
+    const config *c = r->config;
+    train_progress *p = &r->progress;
+    status s = STATUS_OK;
+    while (s == STATUS_OK && !run_finished(r) && (c->train.steps == 0 || p->step < c->train.steps)) {
+        uint32_t flags;
+        double nats;
+        uint64_t w = (uint64_t)p->window, tokens = lm_window_tokens(&r->train, w);
+        if ((s = next_window(l, &flags, e)) != STATUS_OK)
+            break;
+        step_compute(l, tokens, lm_window_steps(&r->train, w), &nats);
+        if (!isfinite(nats) || !isfinite(l->norm))
+            return diverged(l, nats, e);
+        account(l, nats, tokens, lm_window_tokens_here(&r->train, w));
+        progress_at(l->bar, (uint64_t)p->step);
+        int64_t epoch = p->epoch;
+        if (p->step % c->run.log_every_steps == 0 || p->window == r->steps_per_epoch)
+            log_interval(l);
+        if ((s = end_of_epoch(l, e)) != STATUS_OK)
+            break;
+        if (flags & FLAG_STOP) {
+            s = save(l, STORE_CHECKPOINT, true, e);
+            return s == STATUS_OK ? fail(e, STATUS_SAVED, "saved at step %lld on request; start again with --resume auto", (long long)p->step) : s;
+        }
+        if (save_due(l, flags, p->epoch != epoch))
+            s = save(l, STORE_CHECKPOINT, false, e);
+    }
+    return s;
+}
+
+/* Collective.  Test loss of the best parameters, which are read back from their file. */
+static status final_test(loop *l, error *e)
+{
+    run *r = l->r;
+    const config *c = r->config;
+    lm_rows test = {0};
+    lm_result result;
+    char *path = NULL;
+    container best;
+    if (!r->corpus.ids[SPLIT_TEST] || !r->has_valid)
+        return STATUS_OK;
+    status s = lm_rows_open(&test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, (int)c->data.shards, (int)c->data.bptt,
+                            comm_rank(r->group), comm_size(r->group), "eval.batch_size", e);
+    if (s == STATUS_OK && comm_rank(r->group) == 0) {
+        s = store_newest_good(c->run.dir, STORE_BEST, &path, NULL, NULL, e);
+        if (s == STATUS_OK && path && (s = container_open(&best, path, "checkpoint", CONTAINER_CHECK, e)) == STATUS_OK) {
+            s = checkpoint_parameters(&best, &r->list, r->value, e);
+            container_close(&best);
+        }
+        free(path);
+    }
+    s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK) {
+        comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
+        s = lm_evaluate(&test, &r->checker, r->team, r->group, r->value, NULL, NULL, NULL, &result, e);
+    }
+    if (s == STATUS_OK) {
+        log_end(r->log, result.nats / (double)result.tokens);
+        record *m = metrics_of(l, "stop");
+        record_set_double(m, "test_loss", result.nats / (double)result.tokens);
+        record_set_int(m, "predicted", (int64_t)result.tokens);
+        log_metrics(r->log, m);
+        record_free(m);
+    }
+    lm_rows_close(&test);
+    return s;
+}
+
+status train_run(run *r, error *e)
+{
+    loop l = {.r = r, .last_save = seconds_now(), .norm = NAN};
+    uint64_t total = (uint64_t)(r->config->train.epochs * r->steps_per_epoch);
+    if (r->config->train.steps && (uint64_t)r->config->train.steps < total)
+        total = (uint64_t)r->config->train.steps;
+    l.interval_start = l.epoch_start = l.last_save;
+    if (run_finished(r)) {
+        log_line(r->log, "%s: this run is finished (step %lld); nothing to do", r->config->run.dir, (long long)r->progress.step);
+        log_state(r->log, RUN_DONE, r->progress.step, STATUS_OK, "finished");
+        return STATUS_OK;
+    }
+    log_start(&l);
+    l.bar = comm_rank(r->group) == 0 ? progress_open("training", total, "steps") : NULL;
+    progress_start_at(l.bar, (uint64_t)r->progress.step);
+    log_attach(r->log, l.bar);
+    status s = steps(&l, e);
+    if (s == STATUS_OK)
+        s = save(&l, STORE_CHECKPOINT, true, e);
+    log_attach(r->log, NULL);
+    progress_close(l.bar);
+    bool finished = s == STATUS_OK && run_finished(r);
+    if (finished)
+        s = final_test(&l, e);
+    log_state(r->log, s == STATUS_OK ? (finished ? RUN_DONE : RUN_SAVED) : s == STATUS_SAVED ? RUN_SAVED : RUN_FAILED, r->progress.step, s,
+              s != STATUS_OK ? e->text : finished ? "finished" : "paused at train.steps");
+    return s;
+}
