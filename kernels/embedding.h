@@ -1,9 +1,11 @@
 /* embedding.h - rows of a table in, and their gradients back.
  *
  * gather:  x[t,b,:] = W[id[t,b],:]     W (V,E) true shape, x (T,B,Ep) padded with zeros
- * scatter: dW[n][v,:] = sum over the node's tokens with id v of dx: inside a shard one chain over (time outside, row inside) from +0, then +0.0f, across
- *          shards the tree; a row that no token of a shard names counts as +0 (so that sparse storage and dense sums agree bit for bit).
- * embedding_scatter writes dense (V,E) gradients: untouched rows are set to +0.  Threads: outside a parallel region. */
+ * scatter: dW[n][v,:] = sum over the node's tokens with id v of dx: inside a shard one chain over (time outside, row
+ *          inside) from +0, then +0.0f, across shards the tree; a row that no token of a shard names counts as +0 (so that
+ *          sparse storage and dense sums agree bit for bit).
+ *
+ * Threads: call from outside a parallel region.  Not collective. */
 #ifndef KERNELS_EMBEDDING_H
 #define KERNELS_EMBEDDING_H
 
@@ -14,14 +16,16 @@
 typedef struct embedding {
     int V, E, Ep, T, B;
     /* embedding.c's own */
-    uint32_t *order;   /* tokens of the window sorted by (word, shard, time, row) */
-    uint32_t *touched; /* words touched by the previous window, so that only their rows are zeroed */
-    size_t touched_count;
-    uint32_t *count;
+    uint32_t *order; /* tokens of the window (time * B + row) sorted by (word, shard, time, row) */
+    uint32_t *start; /* V+1: where a word's tokens start in it */
 } embedding;
 
+/* B rows in the largest call, T steps. */
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B);
-void embedding_gather(embedding *m, team *t, const float *W, const uint32_t *id, int T, int B, float *x);
-void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B, const shards *p, float *dW, size_t stride);
+void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B,
+                      float *x);
+/* dx (T,B,Ep), rows are p's; node n at dW + n*stride: all of its (V,E) is written, rows without tokens with +0. */
+void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
+                       const shards *p, float *dW, size_t stride);
 
 #endif

@@ -6,12 +6,14 @@
 /* words[j] in lane l = word j of the block of units 4*(unit4+l) .. 4*(unit4+l)+3 */
 VEC void philox_blocks(const rng_place *p, uint32_t unit4, vi words[4])
 {
-    const vi m0 = vi_set1(0xD2511F53u), m1 = vi_set1(0xCD9E8D57u); /* multipliers, and Weyl steps of the key below */
+    const vi m0 = vi_set1(0xD2511F53u),
+             m1 = vi_set1(0xCD9E8D57u); /* multipliers, and Weyl steps of the key below */
     uint32_t k0 = (uint32_t)p->seed, k1 = (uint32_t)(p->seed >> 32);
     vi c0 = vi_add(vi_set1(unit4), vi_iota()), c1 = vi_set1(p->row), c2 = vi_set1(p->step);
     vi c3 = vi_set1((uint32_t)p->purpose << 24 | (uint32_t)p->layer << 16 | p->time);
     for (int round = 0; round < 10; round++) {
-        vi high0 = vi_mul_hi(c0, m0), low0 = vi_mul_lo(c0, m0), high1 = vi_mul_hi(c2, m1), low1 = vi_mul_lo(c2, m1);
+        vi high0 = vi_mul_hi(c0, m0), low0 = vi_mul_lo(c0, m0), high1 = vi_mul_hi(c2, m1),
+           low1 = vi_mul_lo(c2, m1);
         c0 = vi_xor(vi_xor(high1, c1), vi_set1(k0));
         c1 = low1;
         c2 = vi_xor(vi_xor(high0, c3), vi_set1(k1));

@@ -21,7 +21,8 @@ VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
     return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
 }
 
-static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+                          size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
@@ -35,7 +36,8 @@ static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, f
     }
 }
 
-static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+                           size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
@@ -55,7 +57,8 @@ static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, 
 }
 
 /* state: square_avg, momentum_buffer (or NULL), grad_avg (if centered) */
-static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+                              size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
@@ -66,7 +69,8 @@ static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *gra
             vf mean = optim_lerp(load_rest(state[2] + i, n - i), g, s->one_minus_beta2, s->beta2);
             store_rest(state[2] + i, n - i, mean);
             v = vf_fnma(mean, mean, v);
-            v = vf_max(vf_zero(), v); /* a variance; rounding may leave it below 0.  In this order NaN stays */
+            v = vf_max(vf_zero(),
+                       v); /* a variance; rounding may leave it below 0.  In this order NaN stays */
         }
         vf step = vf_div(g, vf_add(vf_sqrt(v), vf_set1(s->eps)));
         if (state[1]) {
@@ -77,7 +81,8 @@ static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *gra
     }
 }
 
-static void FN(optim_adagrad)(const optim_scalars *s, float *w, const float *grad, float *const state[3], size_t n)
+static void FN(optim_adagrad)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+                              size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));

@@ -26,7 +26,8 @@ static void FN(columns_sum)(float *sum, const float *x, int rows, size_t stride,
 }
 
 /* y = exp(x - max), sum[j] = y[0][j] + y[1][j] + ...; y may be x and has its stride */
-static void FN(columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride, int columns)
+static void FN(columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride,
+                            int columns)
 {
     for (int j = 0; j < columns; j += VF) {
         vf m = vf_load(max + j), s = vf_zero();

@@ -53,14 +53,15 @@ struct kernels {
 
     /* ---- sums.body.h ---- */
     void (*add)(float *out, const float *a, const float *b, size_t n); /* out may be a or b */
-    double (*sum_squares)(const float *x, size_t n, float scale);      /* of x*scale, in 16 lanes and one tree */
+    double (*sum_squares)(const float *x, size_t n, float scale); /* of x*scale, in 16 lanes and one tree */
     bool (*all_finite)(const float *x, size_t n);
 
-    /* ---- softmax.body.h: down the columns of x, which has rows >= 1 that are `stride` floats apart; columns % 16 == 0 ---- */
+    /* ---- softmax.body.h: down the columns of x; rows >= 1, `stride` floats apart, columns % 16 == 0 ---- */
     void (*columns_max)(float *max, const float *x, int rows, size_t stride, int columns);
     void (*columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns);
     /* y = exp(x - max) and the columns' sums of it; y may be x */
-    void (*columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride, int columns);
+    void (*columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride,
+                        int columns);
 };
 
 #endif

@@ -1,0 +1,158 @@
+#include "kernels/embedding.h"
+
+#include "kernels/simd/table.h"
+
+#include <string.h>
+
+#define TOKENS_PER_TASK 16
+#define WORDS_PER_TASK  64
+#define SLICE           256 /* columns that are summed at a time */
+#define DEPTH           14  /* of the tree: log2 SHARDS_MAX + 2 */
+
+void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B)
+{
+    *m = (embedding){.V = V, .E = E, .Ep = PAD16(E), .T = T, .B = B};
+    arena_add(a, "embedding order", (void **)&m->order, (size_t)T * (size_t)B * sizeof(uint32_t));
+    arena_add(a, "embedding starts", (void **)&m->start, ((size_t)V + 1) * sizeof(uint32_t));
+}
+
+typedef struct gather_job {
+    const embedding *m;
+    const float *W;
+    const uint32_t *id;
+    float *x;
+    size_t tokens;
+} gather_job;
+
+static void gather_body(member *m, void *arg)
+{
+    const gather_job *j = arg;
+    const size_t E = (size_t)j->m->E, Ep = (size_t)j->m->Ep;
+    for (long i; (i = team_claim(m, (long)((j->tokens + TOKENS_PER_TASK - 1) / TOKENS_PER_TASK))) >= 0;) {
+        size_t first = (size_t)i * TOKENS_PER_TASK;
+        for (size_t token = first; token < j->tokens && token < first + TOKENS_PER_TASK; token++) {
+            float *x = j->x + token * Ep;
+            memcpy(x, j->W + (size_t)j->id[token] * E, E * sizeof(float));
+            memset(x + E, 0, (Ep - E) * sizeof(float));
+        }
+    }
+}
+
+void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B, float *x)
+{
+    team_run(t, gather_body, &(gather_job){m, W, id, x, (size_t)T * (size_t)B});
+}
+
+/* Counting sort of the window's tokens, visited by (shard, time, row), by word: stable, so that this order stays inside a
+ * word.  start[v] counts up to where word v ends, which is where v+1 starts. */
+static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const shards *p)
+{
+    uint32_t *start = m->start;
+    memset(start, 0, ((size_t)m->V + 1) * sizeof *start);
+    for (size_t token = 0; token < (size_t)T * (size_t)B; token++)
+        if (id[token] + 1 < (uint32_t)m->V)
+            start[id[token] + 2]++;
+    for (int v = 2; v <= m->V; v++)
+        start[v] += start[v - 1];
+    for (int s = p->first; s < p->first + p->count; s++) {
+        int first = shard_row(p->B, p->S, s) - p->row0, last = shard_row(p->B, p->S, s + 1) - p->row0;
+        for (int t = 0; t < T; t++)
+            for (int b = first; b < last; b++) {
+                uint32_t token = (uint32_t)t * (uint32_t)B + (uint32_t)b;
+                m->order[start[id[token] + 1]++] = token;
+            }
+    }
+}
+
+typedef struct scatter_job {
+    const embedding *m;
+    const shards *p;
+    const float *dx;
+    float *dW;
+    size_t stride;
+    int B;
+    /* of one thread */
+    const kernels *k;
+    size_t column, columns;
+} scatter_job;
+
+static const float zeros[SLICE];
+
+/* One shard's chain. */
+static void sum_leaf(const scatter_job *j, float *out, const uint32_t *token, size_t n)
+{
+    memset(out, 0, j->columns * sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        j->k->add(out, out, j->dx + (size_t)token[i] * (size_t)j->m->Ep + j->column, j->columns);
+    j->k->add(out, out, zeros, j->columns); /* a flushed denormal may have left -0 */
+}
+
+/* out = sum of the n > 0 tokens, all of shards [a,b), over the tree of [a,b).  A half without tokens is +0, whose addition
+ * changes nothing but -0, and is made all the same. */
+static void sum_node(const scatter_job *j, float *out, int a, int b, const uint32_t *token, size_t n,
+                     float (*spare)[SLICE])
+{
+    if (b - a == 1) {
+        sum_leaf(j, out, token, n);
+        return;
+    }
+    int middle = shard_split(a, b), row = shard_row(j->p->B, j->p->S, middle) - j->p->row0;
+    size_t left = 0;
+    while (left < n && (int)(token[left] % (uint32_t)j->B) < row)
+        left++;
+    const float *right = zeros;
+    if (left == 0) {
+        sum_node(j, out, middle, b, token, n, spare);
+    } else {
+        sum_node(j, out, a, middle, token, left, spare);
+        if (left < n) {
+            sum_node(j, spare[0], middle, b, token + left, n - left, spare + 1);
+            right = spare[0];
+        }
+    }
+    j->k->add(out, out, right, j->columns);
+}
+
+/* Row v of one node's gradient. */
+static void scatter_row(scatter_job *j, float *row, const shard_node *node, const uint32_t *token, size_t n)
+{
+    const size_t E = (size_t)j->m->E;
+    int first = shard_row(j->p->B, j->p->S, node->first) - j->p->row0;
+    int last = shard_row(j->p->B, j->p->S, node->last) - j->p->row0;
+    while (n > 0 && (int)(token[0] % (uint32_t)j->B) < first) {
+        token++;
+        n--;
+    }
+    while (n > 0 && (int)(token[n - 1] % (uint32_t)j->B) >= last)
+        n--;
+    if (n == 0) {
+        memset(row, 0, E * sizeof(float));
+        return;
+    }
+    float spare[DEPTH][SLICE];
+    for (j->column = 0; j->column < E; j->column += SLICE) {
+        j->columns = E - j->column < SLICE ? E - j->column : SLICE;
+        sum_node(j, row + j->column, node->first, node->last, token, n, spare);
+    }
+}
+
+static void scatter_body(member *m, void *arg)
+{
+    scatter_job j = *(const scatter_job *)arg;
+    j.k = m->k;
+    const embedding *e = j.m;
+    long tasks = (e->V + WORDS_PER_TASK - 1) / WORDS_PER_TASK;
+    for (long i; (i = team_claim(m, tasks * j.p->nodes)) >= 0;) {
+        int node = (int)(i / tasks), v0 = (int)(i % tasks) * WORDS_PER_TASK;
+        for (int v = v0; v < e->V && v < v0 + WORDS_PER_TASK; v++)
+            scatter_row(&j, j.dW + (size_t)node * j.stride + (size_t)v * (size_t)e->E, &j.p->node[node],
+                        e->order + e->start[v], e->start[v + 1] - e->start[v]);
+    }
+}
+
+void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
+                       const shards *p, float *dW, size_t stride)
+{
+    sort_by_word(m, id, T, B, p);
+    team_run(t, scatter_body, &(scatter_job){.m = m, .p = p, .dx = dx, .dW = dW, .stride = stride, .B = B});
+}

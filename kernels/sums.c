@@ -1,0 +1,132 @@
+#include "kernels/sums.h"
+
+#include "kernels/simd/table.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* Floats of each partial that are summed at a time: a stack of them fits a core's nearest caches. */
+#define SLICE 1024
+#define DEPTH 14 /* of the stack: log2 SHARDS_MAX + 2 */
+
+/* How many additions follow node j in a walk from left to right: the nodes of the whole tree that end where it ends, less
+ * those inside it, which are in its partial. */
+static int merges_after(const shard_node *node, int S)
+{
+    return shard_merges(0, S, node->last - 1) - shard_merges(node->first, node->last, node->last - 1);
+}
+
+typedef struct tree_job {
+    float *out;
+    const float *const *part;
+    const shard_node *node;
+    int nodes, S;
+    size_t n;
+} tree_job;
+
+/* Elements [at, at+n): a stack of values, each a partial itself or a sum in this function's own buffers. */
+static void tree_slice(const kernels *k, const tree_job *job, size_t at, size_t n)
+{
+    _Alignas(64) float sum[DEPTH][SLICE];
+    const float *value[DEPTH];
+    int top = 0;
+    for (int j = 0; j < job->nodes; j++) {
+        value[top++] = job->part[j] + at;
+        for (int m = merges_after(&job->node[j], job->S); m > 0; m--) {
+            top--;
+            bool last = top == 1 && j == job->nodes - 1;
+            float *to = last ? job->out + at : sum[top - 1];
+            k->add(to, value[top - 1], value[top], n);
+            value[top - 1] = to;
+        }
+    }
+    if (value[0] != job->out + at)
+        memcpy(job->out + at, value[0], n * sizeof(float));
+}
+
+static void tree_body(member *m, void *arg)
+{
+    const tree_job *job = arg;
+    for (long i; (i = team_claim(m, (long)((job->n + SLICE - 1) / SLICE))) >= 0;) {
+        size_t at = (size_t)i * SLICE;
+        tree_slice(m->k, job, at, job->n - at < SLICE ? job->n - at : SLICE);
+    }
+}
+
+void sums_tree(team *t, float *out, const float *const *part, const shard_node *node, int nodes, int S,
+               size_t n)
+{
+    team_run(t, tree_body, &(tree_job){out, part, node, nodes, S, n});
+}
+
+double sums_tree_double(const double *part, const shard_node *node, int nodes, int S)
+{
+    double stack[DEPTH];
+    int top = 0;
+    for (int j = 0; j < nodes; j++) {
+        stack[top++] = part[j];
+        for (int m = merges_after(&node[j], S); m > 0; m--, top--)
+            stack[top - 2] += stack[top - 1];
+    }
+    return stack[0];
+}
+
+typedef struct block_job {
+    double *per_block;
+    const float *x;
+    size_t n;
+    float scale;
+    atomic_bool all_finite;
+} block_job;
+
+static size_t block_size(const block_job *job, size_t at)
+{
+    return job->n - at < BLOCK_FLOATS ? job->n - at : BLOCK_FLOATS;
+}
+
+static long block_count(const block_job *job)
+{
+    return (long)((job->n + BLOCK_FLOATS - 1) / BLOCK_FLOATS);
+}
+
+static void squares_body(member *m, void *arg)
+{
+    block_job *job = arg;
+    for (long i; (i = team_claim(m, block_count(job))) >= 0;) {
+        size_t at = (size_t)i * BLOCK_FLOATS;
+        job->per_block[i] = m->k->sum_squares(job->x + at, block_size(job, at), job->scale);
+    }
+}
+
+void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale)
+{
+    team_run(t, squares_body, &(block_job){.per_block = per_block, .x = x, .n = n, .scale = scale});
+}
+
+double sums_blocks(const double *per_block, size_t blocks)
+{
+    if (blocks <= 1)
+        return blocks ? per_block[0] : 0.0;
+    size_t half = 1;
+    while (half * 2 < blocks)
+        half *= 2;
+    return sums_blocks(per_block, half) + sums_blocks(per_block + half, blocks - half);
+}
+
+static void finite_body(member *m, void *arg)
+{
+    block_job *job = arg;
+    for (long i; (i = team_claim(m, block_count(job))) >= 0;) {
+        size_t at = (size_t)i * BLOCK_FLOATS;
+        if (!m->k->all_finite(job->x + at, block_size(job, at)))
+            atomic_store_explicit(&job->all_finite, false, memory_order_relaxed);
+    }
+}
+
+bool sums_all_finite(team *t, const float *x, size_t n)
+{
+    block_job job = {.x = x, .n = n};
+    atomic_init(&job.all_finite, true);
+    team_run(t, finite_body, &job);
+    return atomic_load(&job.all_finite);
+}
