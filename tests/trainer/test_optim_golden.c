@@ -4,7 +4,7 @@
  *
  * for each optimiser and each of its settings, for every usable kernel table.  The problem's gradients depend on the
  * parameters, so that a wrong step shows in all later ones; one parameter never has a gradient and one has it now and
- * then.  The eight parameters are repeated over more than two blocks with a ragged end: vector bodies, tails and
+ * then.  The eight parameters are repeated over more than a block with a ragged end: vector bodies, tails and
  * threads must all give the same, bit for bit.  Scaling and clipping go through powers of two, which round nothing. */
 #include "kernels/optim.h"
 #include "tests/compare.h"
@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define PARAMETERS 8
-#define N          (PARAMETERS * 1300 + 5)
+#define N          (PARAMETERS * 600 + 5)
 #define STEPS      50
 #define RECORDS    4
 

@@ -164,7 +164,7 @@ static void check_model(const golden *g, const kernels *table, int S, comm *alon
                           .clip_norm = g->clip}};
     optimizer opt;
     arena a = {0};
-    optimizer_plan(&opt, &a, &c, &n.list, alone);
+    optimizer_plan(&opt, &a, &c, &n.list, 0, 1);
     assert_true(arena_commit(&a));
     optimizer_start(&opt);
     for (int k = 0; k < STEPS; k++) {
