@@ -48,10 +48,19 @@ typedef struct recurrent {
     int I, H, T, B; /* planned sizes */
     int Ip, Hp;
     float *state[2]; /* (B,Hp) carried h, and c for lstm: read at the start of forward, left at the window's end */
-    float *h;        /* (T,B,Hp) output of the last forward */
+    float *h;        /* (T,B,Hp) output of the last forward; the pointer stays the same from arena_commit on */
     /* the rest is recurrent.c's own, all in the arena */
-    float *saved[8];
-    size_t saved_floats[8];
+    bool training;
+    int steps;          /* T of the last forward */
+    float *before_h;   /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
+    float *gates;      /* (T,B,G*Hp) columns as cell.h says: input products, then activations, then their gradients */
+    float *c;          /* (T+1,B,Hp) */
+    float *extra;      /* (T,B,Hp) what else the cell keeps; one step only if not for training */
+    float *rec_grad;   /* (T,B,Hp) gradients of a part that has its own */
+    float *carry;      /* (B,Hp) element-wise gradient from step to step */
+    float *w_ih, *w_hh; /* packed: panels of gates in forward, of inputs and of units in backward */
+    float *bias, *bias_rec;
+    float *panels[5];  /* operands of the weight gradients in panels: gates, x, h, extra, rec_grad */
 } recurrent;
 
 /* Registers its memory in a.  training = false plans nothing for backward. */

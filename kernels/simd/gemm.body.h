@@ -23,83 +23,99 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
+/* Three rows share a pointer (p, p + stride, p + 2 stride are x86 addresses).  The compiler must not know that the pointers
+ * belong together: it would keep an offset for each row and step in memory, and load it again at every use. */
+#define ROW_POINTERS      ((GEMM_ROWS + 2) / 3)
+#define HIDE_FROM_PLAN(x) __asm__("" : "+r"(x))
+
 /* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1).  The first three arguments are constants. */
-VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, const float *a, size_t a_stride,
-                   const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
+VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, const float *a,
+                   size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
+                   const float *bias)
 {
     vf x[GEMM_ROWS][TILE_VECTORS];
-    UNROLLED for (int i = 0; i < rows; i++) {
-        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) {
+    UNROLLED for (int i = 0; i < rows; i++)
+    {
+        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
+        {
             if (start == GEMM_ZERO)
                 x[i][v] = vf_zero();
             else
                 x[i][v] = vf_load((start == GEMM_BIAS ? bias : c + (size_t)i * c_row) + v * VF);
         }
     }
-#define GEMM_STEP(k)                                                                                                     \
-    do {                                                                                                                 \
-        vf bk[TILE_VECTORS];                                                                                             \
-        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) bk[v] =                                                \
-            vf_load(b + (size_t)(v / PANEL_VECTORS) * b_panel + 16 * (k) + v % PANEL_VECTORS * VF);                      \
-        UNROLLED for (int i = 0; i < rows; i++)                                                                          \
-        {                                                                                                                \
-            vf ai = vf_set1(by_rows ? a[(size_t)i * a_stride + (k)] : a[(k) * a_stride + (size_t)i]);                    \
-            UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] = vf_fma(ai, bk[v], x[i][v]);              \
-        }                                                                                                                \
+    const float *row[ROW_POINTERS];
+    UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] = a + (by_rows ? (size_t)i * a_stride : 0);
+#define GEMM_STEP(k)                                                                                        \
+    do {                                                                                                    \
+        vf bk[TILE_VECTORS];                                                                                \
+        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) bk[v] =                                   \
+            vf_load(b + (size_t)(v / PANEL_VECTORS) * b_panel + 16 * (k) + v % PANEL_VECTORS * VF);         \
+        UNROLLED for (int i = 0; i < rows; i++)                                                             \
+        {                                                                                                   \
+            vf ai = vf_set1(by_rows ? row[i / 3][(size_t)(i % 3) * a_stride + (k)]                          \
+                                    : a[(k)*a_stride + (size_t)i]);                                         \
+            UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] = vf_fma(ai, bk[v], x[i][v]); \
+        }                                                                                                   \
     } while (0)
     for (; K >= 4; K -= 4) {
+        HIDE_FROM_PLAN(a_stride);
+        UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
         GEMM_STEP(0);
         GEMM_STEP(1);
         GEMM_STEP(2);
         GEMM_STEP(3);
-        a += by_rows ? 4 : 4 * a_stride;
+        a += by_rows ? 0 : 4 * a_stride;
+        UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 4;
         b += 64;
     }
     for (; K > 0; K--) {
         GEMM_STEP(0);
-        a += by_rows ? 1 : a_stride;
+        a += by_rows ? 0 : a_stride;
+        UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 1;
         b += 16;
     }
 #undef GEMM_STEP
-    UNROLLED for (int i = 0; i < rows; i++) {
+    UNROLLED for (int i = 0; i < rows; i++)
+    {
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
             vf_store(c + (size_t)i * c_row + v * VF, x[i][v]);
     }
 }
 
 /* One function for each shape, so that each has its registers to itself. */
-#define TILE_PARAMETERS                                                                                                  \
-    int K, const float *a, size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,    \
-        const float *bias
+#define TILE_PARAMETERS                                                                             \
+    int K, const float *a, size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, \
+        gemm_start start, const float *bias
 typedef void (*gemm_tile_function)(TILE_PARAMETERS);
-#define TILE(rows, panels, by_rows)                                                                                      \
-    static __attribute__((noinline)) void FN(gemm_tile_##rows##_##panels##_##by_rows)(TILE_PARAMETERS)                   \
-    {                                                                                                                    \
-        gemm_tile(rows, panels, by_rows, K, a, a_stride, b, b_panel, c, c_row, start, bias);                             \
+#define TILE(rows, panels, by_rows)                                                                    \
+    static __attribute__((noinline)) void FN(gemm_tile_##rows##_##panels##_##by_rows)(TILE_PARAMETERS) \
+    {                                                                                                  \
+        gemm_tile(rows, panels, by_rows, K, a, a_stride, b, b_panel, c, c_row, start, bias);           \
     }
 #define TILE_NAME(rows, panels, by_rows) FN(gemm_tile_##rows##_##panels##_##by_rows),
 
 #if GEMM_ROWS == 12
-#define EACH_ROWS(X, panels, by_rows)                                                                                    \
-    X(1, panels, by_rows)                                                                                                \
-    X(2, panels, by_rows)                                                                                                \
-    X(3, panels, by_rows)                                                                                                \
-    X(4, panels, by_rows)                                                                                                \
-    X(5, panels, by_rows)                                                                                                \
-    X(6, panels, by_rows)                                                                                                \
-    X(7, panels, by_rows)                                                                                                \
-    X(8, panels, by_rows)                                                                                                \
-    X(9, panels, by_rows)                                                                                                \
-    X(10, panels, by_rows)                                                                                               \
-    X(11, panels, by_rows)                                                                                               \
+#define EACH_ROWS(X, panels, by_rows) \
+    X(1, panels, by_rows)             \
+    X(2, panels, by_rows)             \
+    X(3, panels, by_rows)             \
+    X(4, panels, by_rows)             \
+    X(5, panels, by_rows)             \
+    X(6, panels, by_rows)             \
+    X(7, panels, by_rows)             \
+    X(8, panels, by_rows)             \
+    X(9, panels, by_rows)             \
+    X(10, panels, by_rows)            \
+    X(11, panels, by_rows)            \
     X(12, panels, by_rows)
 #elif GEMM_ROWS == 6
-#define EACH_ROWS(X, panels, by_rows)                                                                                    \
-    X(1, panels, by_rows)                                                                                                \
-    X(2, panels, by_rows)                                                                                                \
-    X(3, panels, by_rows)                                                                                                \
-    X(4, panels, by_rows)                                                                                                \
-    X(5, panels, by_rows)                                                                                                \
+#define EACH_ROWS(X, panels, by_rows) \
+    X(1, panels, by_rows)             \
+    X(2, panels, by_rows)             \
+    X(3, panels, by_rows)             \
+    X(4, panels, by_rows)             \
+    X(5, panels, by_rows)             \
     X(6, panels, by_rows)
 #else
 #define EACH_ROWS(X, panels, by_rows) X(1, panels, by_rows)
@@ -119,8 +135,8 @@ static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS] = {
 #endif
 };
 
-static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
-                     float *c, size_t c_row, gemm_start start, const float *bias)
+static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
 {
     const int by_rows = a_k == 1, blocks = (M + GEMM_ROWS - 1) / GEMM_ROWS;
     const size_t a_stride = by_rows ? a_row : a_k;
@@ -129,8 +145,8 @@ static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a
         for (int block = 0, m = 0; block < blocks; block++) {
             const int rows = (M - m + blocks - block - 1) / (blocks - block);
             FN(gemm_tiles)
-            [panels - 1][by_rows][rows - 1](K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel, b_panel,
-                                            c + (size_t)m * c_row + 16 * (size_t)p, c_row, start,
+            [panels - 1][by_rows][rows - 1](K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel,
+                                            b_panel, c + (size_t)m * c_row + 16 * (size_t)p, c_row, start,
                                             start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL);
             m += rows;
         }

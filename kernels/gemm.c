@@ -1,0 +1,173 @@
+/* gemm.c - see gemm.h.  Block sizes are chosen for caches only; they cannot be seen in the results. */
+#include "kernels/gemm.h"
+
+#include <string.h>
+
+/* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim. */
+#define JOB_ROWS   96
+#define JOB_PANELS 4
+#define JOB_DEPTH  336
+
+#define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
+#define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
+#define TREE_PANELS 2            /* panels of B in a tile */
+
+static int div_up(int n, int unit)
+{
+    return (n + unit - 1) / unit;
+}
+
+void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K)
+{
+    const float *row[16];
+    for (int j = 0; j < 16; j++)
+        row[j] = j < valid ? W + (size_t)j * ld : NULL;
+    k->gemm_pack_rows(panel, row, K);
+}
+
+void gemm_pack_columns(float *panel, const float *W, size_t ld, int valid, int K, int zero_rows)
+{
+    if (valid < 16)
+        memset(panel, 0, (size_t)K * 16 * sizeof *panel);
+    for (int k = 0; k < K; k++) {
+        const float *from = W + (size_t)k * ld;
+        if (valid == 16)
+            memcpy(panel + (size_t)k * 16, from, 16 * sizeof *panel);
+        else
+            memcpy(panel + (size_t)k * 16, from, (size_t)valid * sizeof *panel);
+    }
+    memset(panel + (size_t)K * 16, 0, (size_t)zero_rows * 16 * sizeof *panel);
+}
+
+/* Local rows [*first, *last) of shard s. */
+static void shard_rows(const shards *p, int s, int *first, int *last)
+{
+    *first = shard_row(p->B, p->S, s) - p->row0;
+    *last = shard_row(p->B, p->S, s + 1) - p->row0;
+}
+
+void gemm_pack_shards(float *panel, const float *x, size_t ld, const shards *p, int T)
+{
+    for (int s = p->first; s < p->first + p->count; s++) {
+        int first, last;
+        shard_rows(p, s, &first, &last);
+        for (int t = 0; t < T; t++)
+            for (int b = first; b < last; b++, panel += 16)
+                memcpy(panel, x + ((size_t)t * (size_t)p->rows + (size_t)b) * ld, 16 * sizeof *panel);
+    }
+}
+
+long gemm_job_tasks(const gemm_job *j)
+{
+    return (long)div_up(j->M, JOB_ROWS) * div_up(j->P, JOB_PANELS);
+}
+
+void gemm_job_task(const kernels *k, const gemm_job *j, long task)
+{
+    const long row_blocks = div_up(j->M, JOB_ROWS), panel_blocks = div_up(j->P, JOB_PANELS);
+    const long rb = task % row_blocks,
+               pb = task / row_blocks; /* rows inside: a thread's share keeps its panels */
+    const int m0 = (int)(j->M * rb / row_blocks), m1 = (int)(j->M * (rb + 1) / row_blocks);
+    const int p0 = (int)(j->P * pb / panel_blocks), p1 = (int)(j->P * (pb + 1) / panel_blocks);
+    const size_t panel = (size_t)j->K * 16;
+    const int depth_blocks = j->K > 0 ? div_up(j->K, JOB_DEPTH) : 1;
+    const float *bias = j->bias ? j->bias + (size_t)p0 * 16 : NULL;
+    for (int kb = 0; kb < depth_blocks; kb++) {
+        const int k0 = (int)((long)j->K * kb / depth_blocks),
+                  k1 = (int)((long)j->K * (kb + 1) / depth_blocks);
+        k->gemm(m1 - m0, p1 - p0, k1 - k0, j->a + (size_t)m0 * j->lda + (size_t)k0, j->lda, 1,
+                j->b + (size_t)p0 * panel + (size_t)k0 * 16, panel,
+                j->c + (size_t)m0 * j->ldc + (size_t)p0 * 16, j->ldc, kb == 0 ? j->start : GEMM_CONTINUE,
+                bias);
+    }
+}
+
+typedef struct tree_blocks {
+    int a, b; /* number of blocks of panels of A and of B */
+} tree_blocks;
+
+static tree_blocks tree_cut(const gemm_tree *j)
+{
+    size_t panel_bytes = (size_t)j->T * (size_t)j->p->rows * 16 * sizeof(float);
+    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2 / TREE_PANELS * TREE_PANELS;
+    panels = panels < TREE_PANELS ? TREE_PANELS : panels > 8 ? 8 : panels;
+    return (tree_blocks){div_up(j->pa, panels), div_up(j->pb, panels)};
+}
+
+long gemm_tree_tasks(const gemm_tree *j)
+{
+    tree_blocks n = tree_cut(j);
+    return (long)n.a * n.b;
+}
+
+/* One tile: 16 rows of C from panel a, up to 32 columns from panels b, b+1; the chain of each shard, added up the tree while hot. */
+static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
+{
+    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TREE_PANELS];
+    const shards *p = j->p;
+    const size_t panel = (size_t)j->T * (size_t)p->rows * 16;
+    const float *a = j->a + (size_t)ia * panel, *b = j->b + (size_t)ib * panel;
+    const int panels = j->pb - ib < TREE_PANELS ? j->pb - ib : TREE_PANELS;
+    const int columns = j->N - 16 * ib < 16 * panels ? j->N - 16 * ib : 16 * panels;
+    const size_t row = (size_t)(16 * TREE_PANELS);
+    int valid;
+    const size_t row0 = j->row(j->shape, ia, &valid);
+    for (int n = 0; n < p->nodes; n++) {
+        int open = 0;
+        for (int s = p->node[n].first; s < p->node[n].last; s++) {
+            int first, last;
+            shard_rows(p, s, &first, &last);
+            const int K = j->T * (last - first);
+            k->gemm(16, panels, K, a, 1, 16, b, panel, level[open++], row, GEMM_ZERO, NULL);
+            a += (size_t)K * 16;
+            b += (size_t)K * 16;
+            for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
+                open--;
+                for (size_t i = 0; i < 16 * row; i++)
+                    level[open - 1][i] += level[open][i];
+            }
+        }
+        float *c = j->c + (size_t)n * j->stride + row0 * j->ldc + (size_t)ib * 16;
+        for (int i = 0; i < valid; i++)
+            memcpy(c + (size_t)i * j->ldc, level[0] + (size_t)i * row, (size_t)columns * sizeof *c);
+    }
+}
+
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task)
+{
+    const tree_blocks n = tree_cut(j);
+    const long ta = task / n.b, tb = task % n.b;
+    const int pairs = div_up(j->pb, TREE_PANELS);
+    const int a0 = (int)(j->pa * ta / n.a), a1 = (int)(j->pa * (ta + 1) / n.a);
+    const int b0 = (int)(pairs * tb / n.b), b1 = (int)(pairs * (tb + 1) / n.b);
+    for (int ib = b0; ib < b1; ib++)
+        for (int ia = a0; ia < a1; ia++)
+            tree_tile(k, j, ia, ib * TREE_PANELS);
+}
+
+void gemm_tree_sums(const gemm_tree *j, int i, float *sums, size_t stride)
+{
+    _Alignas(64) float level[TREE_LEVELS][16];
+    const shards *p = j->p;
+    const float *a = j->a + (size_t)i * (size_t)j->T * (size_t)p->rows * 16;
+    int valid;
+    const size_t row0 = j->row(j->shape, i, &valid);
+    for (int n = 0; n < p->nodes; n++) {
+        int open = 0;
+        for (int s = p->node[n].first; s < p->node[n].last; s++) {
+            int first, last;
+            shard_rows(p, s, &first, &last);
+            float *sum = level[open++];
+            memset(sum, 0, sizeof level[0]);
+            for (int r = 0; r < j->T * (last - first); r++, a += 16)
+                for (int c = 0; c < 16; c++)
+                    sum[c] += a[c];
+            for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
+                open--;
+                for (int c = 0; c < 16; c++)
+                    level[open - 1][c] += level[open][c];
+            }
+        }
+        memcpy(sums + (size_t)n * stride + row0, level[0], (size_t)valid * sizeof *sums);
+    }
+}

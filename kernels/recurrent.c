@@ -1,0 +1,522 @@
+/* recurrent.c - the window driver of all cells; a cell's own arithmetic is in kernels/simd, its shape in lstm.c, gru.c, rnn.c.
+ *
+ *   forward    pack weights | gates = bias + x W_ih, all T steps at once | step 0 | step 1 | ... | step T-1
+ *   backward   pack weights | step T-1 | ... | step 0 | dx; operands of the weight gradients into panels | dW, db over the tree
+ *
+ * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for up to 12 rows: their product with the recurrent
+ * weights into a tile on the stack, and the cell applied to the tile while it is hot.  A task of a backward step is 32 hidden units:
+ * the product of the next step's gate gradients with the weights is the gradient that comes in through time.  Tasks with the same
+ * weights follow each other, and a thread's share is the same at every step, so that its weights stay in its L2 cache. */
+#include "kernels/recurrent.h"
+
+#include "kernels/cell.h"
+#include "kernels/gemm.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define CELL_ROWS      12 /* rows of a task: one AVX-512 tile, two AVX2 tiles */
+#define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
+#define TREES          (1 + CELL_PARTS)
+
+enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
+
+/* One call of forward or backward. */
+typedef struct window {
+    recurrent *r;
+    const recurrent_weights *weights;
+    const float *x, *dh;
+    float *dx;
+    const shards *shards;
+    int T, B;
+    gemm_job product; /* the product over all steps: x W_ih or dx */
+    gemm_tree tree[TREES];
+    struct tree_rows {
+        const recurrent *r;
+        int first_panel;
+    } rows[TREES];
+    float *sums[TREES];
+    size_t stride;
+    int trees;
+} window;
+
+static int units_of(const recurrent *r)
+{
+    return r->Hp / 16;
+}
+
+static int panels_of(const recurrent *r)
+{
+    return r->cell->gates * units_of(r);
+}
+
+static int valid_of(int n, int panel)
+{
+    return n - 16 * panel < 16 ? n - 16 * panel : 16;
+}
+
+/* Which gate and which 16 hidden units panel i of the gates' columns holds. */
+static void panel_place(const recurrent *r, int i, int *gate, int *unit)
+{
+    const cell_body *body = r->cell->body;
+    const cell_part *part = &body->part[0];
+    while (i >= (part->first + part->gates) * units_of(r))
+        part++;
+    i -= part->first * units_of(r);
+    *gate = part->first + i % part->gates;
+    *unit = i / part->gates;
+}
+
+/* Panel of the gates' columns that holds this gate of these 16 hidden units. */
+static int panel_at(const recurrent *r, const cell_part *part, int gate, int unit)
+{
+    return part->first * units_of(r) + unit * part->gates + gate - part->first;
+}
+
+/* Row of the weights where panel i begins, and how many of its 16 rows are real. */
+static size_t panel_row(const recurrent *r, int i, int *valid)
+{
+    int gate, unit;
+    panel_place(r, i, &gate, &unit);
+    *valid = valid_of(r->H, unit);
+    return (size_t)gate * (size_t)r->H + (size_t)unit * 16;
+}
+
+/* ---- plan ---- */
+
+static void plan_floats(arena *a, const char *name, float **pointer, size_t rows, int columns)
+{
+    arena_add(a, name, (void **)pointer, rows * (size_t)columns * sizeof(float));
+}
+
+void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int I, int H, int T, int B,
+                    bool training)
+{
+    (void)t; /* tiles live on the threads' stacks */
+    const cell_body *body = cell->body;
+    *r = (recurrent){
+        .cell = cell, .I = I, .H = H, .T = T, .B = B, .Ip = PAD16(I), .Hp = PAD16(H), .training = training};
+    const size_t rows = (size_t)T * (size_t)B;
+    const int gates = cell->gates * r->Hp;
+    for (int s = 0; s < cell->states; s++)
+        plan_floats(a, s == 0 ? "state h" : "state c", &r->state[s], (size_t)B, r->Hp);
+    plan_floats(a, "h before the window", &r->before_h, (size_t)B, r->Hp);
+    plan_floats(a, "h", &r->h, rows, r->Hp);
+    plan_floats(a, "gates", &r->gates, rows, gates);
+    plan_floats(a, "w_ih, packed", &r->w_ih, (size_t)gates, r->Ip);
+    plan_floats(a, "w_hh, packed", &r->w_hh, (size_t)gates, r->Hp);
+    plan_floats(a, "bias", &r->bias, 1, gates);
+    plan_floats(a, "recurrent bias", &r->bias_rec, 1, r->Hp);
+    if (body->has_extra)
+        plan_floats(a, "kept by the cell", &r->extra, training ? rows : (size_t)B, r->Hp);
+    if (!training)
+        return;
+    if (body->has_c)
+        plan_floats(a, "c", &r->c, rows + (size_t)B, r->Hp);
+    plan_floats(a, "carry", &r->carry, (size_t)B, r->Hp);
+    plan_floats(a, "gates in panels", &r->panels[PANELS_GATES], rows, gates);
+    plan_floats(a, "x in panels", &r->panels[PANELS_X], rows, r->Ip);
+    plan_floats(a, "h in panels", &r->panels[PANELS_H], rows, r->Hp);
+    for (int i = 0; i < body->parts; i++) {
+        if (body->part[i].of_extra)
+            plan_floats(a, "kept, in panels", &r->panels[PANELS_EXTRA], rows, r->Hp);
+        if (body->part[i].rec_grad) {
+            plan_floats(a, "recurrent gradient", &r->rec_grad, rows, r->Hp);
+            plan_floats(a, "recurrent gradient in panels", &r->panels[PANELS_REC_GRAD], rows, r->Hp);
+        }
+    }
+}
+
+/* ---- steps ---- */
+
+static size_t row_at(const window *w, int t, int b)
+{
+    return (size_t)(t * w->B + b);
+}
+
+static const float *h_before(const window *w, int t)
+{
+    return w->r->h + (ptrdiff_t)(t - 1) * w->B * w->r->Hp;
+}
+
+static float *extra_at(const window *w, int t)
+{
+    return w->r->extra + (w->r->training ? row_at(w, t, 0) * (size_t)w->r->Hp : 0);
+}
+
+/* Rows b0 .. b0+rows-1, hidden units 16*unit .. 16*unit+15 of step t. */
+static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
+{
+    const recurrent *r = w->r;
+    const cell_body *body = r->cell->body;
+    const size_t ld = (size_t)r->Hp, gate_ld = (size_t)r->cell->gates * ld;
+    const size_t in_step = (size_t)b0 * ld + (size_t)unit * 16, at = row_at(w, t, 0) * ld + in_step;
+    cell_tile tile = {.rows = rows, .gate_ld = gate_ld, .ld = ld};
+    for (int p = 0; p < body->parts; p++) {
+        const cell_part *part = &body->part[p];
+        for (int g = part->first; g < part->first + part->gates; g++)
+            tile.gate[g] = r->gates + row_at(w, t, b0) * gate_ld + (size_t)panel_at(r, part, g, unit) * 16;
+    }
+    tile.bias = r->bias_rec + (size_t)unit * 16;
+    tile.h_prev = h_before(w, t) + in_step;
+    tile.h = r->h + at;
+    if (body->has_c) { /* without backward c is updated in place */
+        tile.c_prev = r->training ? r->c + at : r->state[1] + in_step;
+        tile.c = r->training ? r->c + at + (size_t)w->B * ld : r->state[1] + in_step;
+    }
+    if (body->has_extra)
+        tile.extra = extra_at(w, t) + in_step;
+    if (w->dh) {
+        tile.dh = w->dh + at;
+        tile.carry = r->carry + in_step;
+        tile.dgate_rec = r->rec_grad ? r->rec_grad + at : NULL;
+    }
+    return tile;
+}
+
+/* The gates were last written by another thread or long ago: ask for them before the product instead of after it. */
+static void tile_prefetch(const cell_tile *tile, int gates)
+{
+    for (int g = 0; g < gates; g++)
+        for (int m = 0; m < tile->rows; m++)
+            __builtin_prefetch(tile->gate[g] + (size_t)m * tile->gate_ld, 1);
+}
+
+static void row_block(const window *w, long block, int *b0, int *rows)
+{
+    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
+    *b0 = (int)(w->B * block / blocks);
+    *rows = (int)(w->B * (block + 1) / blocks) - *b0;
+}
+
+static void forward_task(member *m, const window *w, int t, int phase, long task)
+{
+    _Alignas(64) float rec[CELL_ROWS * CELL_GATES_MAX * 16];
+    const recurrent *r = w->r;
+    const cell_body *body = r->cell->body;
+    const cell_phase *f = &body->forward[phase];
+    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
+    const int unit = (int)(task / blocks);
+    int b0, rows;
+    row_block(w, task % blocks, &b0, &rows);
+    cell_tile tile = tile_at(w, t, b0, rows, unit);
+    tile_prefetch(&tile, r->cell->gates);
+    for (int p = f->first; p < f->last; p++)
+        tile.rec_ld += (size_t)body->part[p].gates * 16;
+    float *out = rec;
+    for (int p = f->first; p < f->last; p++) {
+        const cell_part *part = &body->part[p];
+        const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)b0 * (size_t)r->Hp;
+        const size_t panel = (size_t)r->H * 16;
+        m->k->gemm(rows, part->gates, r->H, a, (size_t)r->Hp, 1,
+                   r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel, panel, out, tile.rec_ld,
+                   GEMM_ZERO, NULL);
+        out += (size_t)part->gates * 16;
+    }
+    tile.rec = rec;
+    body->step_forward(m->k, phase, &tile);
+}
+
+/* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first .. f->last-1. */
+static void product_through_time(member *m, const window *w, const cell_phase *f, int t, int b0, int rows,
+                                 int unit, int units, float *rec, size_t rec_ld)
+{
+    const recurrent *r = w->r;
+    const size_t ld = (size_t)r->Hp, gate_ld = (size_t)r->cell->gates * ld, panel = gate_ld * 16;
+    for (int p = f->first; p < f->last; p++) {
+        const cell_part *part = &r->cell->body->part[p];
+        const size_t column = (size_t)part->first * ld;
+        const float *b = r->w_hh + (size_t)unit * panel + column * 16;
+        const gemm_start start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE;
+        if (part->rec_grad)
+            m->k->gemm(rows, units, r->Hp, r->rec_grad + row_at(w, t, b0) * ld, ld, 1, b, panel, rec, rec_ld,
+                       start, NULL);
+        else
+            m->k->gemm(rows, units, part->gates * r->Hp, r->gates + row_at(w, t, b0) * gate_ld + column,
+                       gate_ld, 1, b, panel, rec, rec_ld, start, NULL);
+    }
+}
+
+static void backward_task(member *m, const window *w, int t, int phase, long task)
+{
+    _Alignas(64) float rec[CELL_ROWS * BACKWARD_UNITS * 16];
+    const recurrent *r = w->r;
+    const cell_phase *f = &r->cell->body->backward[phase];
+    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
+    const int unit = (int)(task / blocks) * BACKWARD_UNITS;
+    const int units = units_of(r) - unit < BACKWARD_UNITS ? units_of(r) - unit : BACKWARD_UNITS;
+    const int from = f->this_step ? t : t + 1;
+    int b0, rows;
+    row_block(w, task % blocks, &b0, &rows);
+    cell_tile tile[BACKWARD_UNITS];
+    for (int u = 0; u < units; u++) {
+        tile[u] = tile_at(w, t, b0, rows, unit + u);
+        tile_prefetch(&tile[u], r->cell->gates);
+        tile[u].rec = rec + u * 16;
+        tile[u].rec_ld = BACKWARD_UNITS * 16;
+    }
+    if (from < w->T)
+        product_through_time(m, w, f, from, b0, rows, unit, units, rec, BACKWARD_UNITS * 16);
+    else
+        memset(rec, 0, sizeof rec);
+    for (int u = 0; u < units; u++)
+        r->cell->body->step_backward(m->k, phase, &tile[u]);
+}
+
+/* ---- forward ---- */
+
+static void pack_forward(member *m, const window *w, int i)
+{
+    const recurrent *r = w->r;
+    const cell_body *body = r->cell->body;
+    const size_t H = (size_t)r->H, I = (size_t)r->I;
+    int gate, unit, valid;
+    panel_place(r, i, &gate, &unit);
+    const size_t row = panel_row(r, i, &valid);
+    const bool split = body->splits_bias && gate >= body->part[body->parts - 1].first;
+    gemm_pack_rows(m->k, r->w_ih + (size_t)i * I * 16, w->weights->w_ih + row * I, I, valid, r->I);
+    gemm_pack_rows(m->k, r->w_hh + (size_t)i * H * 16, w->weights->w_hh + row * H, H, valid, r->H);
+    for (int j = 0; j < valid; j++) {
+        const float b_hh = w->weights->b_hh[row + (size_t)j];
+        r->bias[i * 16 + j] =
+            split ? w->weights->b_ih[row + (size_t)j] : w->weights->b_ih[row + (size_t)j] + b_hh;
+        if (split)
+            r->bias_rec[unit * 16 + j] = b_hh;
+    }
+}
+
+static void forward_body(member *m, void *arg)
+{
+    const window *w = arg;
+    const recurrent *r = w->r;
+    const long step_tasks = (long)units_of(r) * ((w->B + CELL_ROWS - 1) / CELL_ROWS);
+    for (long i; (i = team_claim(m, panels_of(r))) >= 0;)
+        pack_forward(m, w, (int)i);
+    team_barrier(m);
+    for (long i; (i = team_claim(m, gemm_job_tasks(&w->product))) >= 0;)
+        gemm_job_task(m->k, &w->product, i);
+    team_barrier(m);
+    for (int t = 0; t < w->T; t++) {
+        for (int phase = 0; phase < r->cell->body->phases; phase++) {
+            for (long i; (i = team_claim(m, step_tasks)) >= 0;)
+                forward_task(m, w, t, phase, i);
+            team_barrier(m);
+        }
+    }
+}
+
+void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B,
+                       bool keep)
+{
+    assert(T <= r->T && B <= r->B && (!keep || r->training));
+    r->steps = T;
+    (void)keep; /* memory and time are the same: what backward needs is in the arena if it was planned for */
+    window w = {.r = r, .weights = weights, .x = x, .T = T, .B = B};
+    const size_t gates = (size_t)(r->cell->gates * r->Hp), row = (size_t)r->Hp,
+                 state = (size_t)B * row * sizeof(float);
+    w.product = (gemm_job){.M = T * B,
+                           .P = panels_of(r),
+                           .K = r->I,
+                           .a = x,
+                           .lda = (size_t)r->Ip,
+                           .b = r->w_ih,
+                           .c = r->gates,
+                           .ldc = gates,
+                           .start = GEMM_BIAS,
+                           .bias = r->bias};
+    memcpy(r->h - (size_t)B * row, r->state[0], state);
+    if (r->c)
+        memcpy(r->c, r->state[1], state);
+    team_run(t, forward_body, &w);
+    memcpy(r->state[0], r->h + (size_t)(T - 1) * (size_t)B * row, state);
+    if (r->c)
+        memcpy(r->state[1], r->c + (size_t)T * (size_t)B * row, state);
+}
+
+/* ---- backward ---- */
+
+/* Panel i of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates' columns. */
+static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
+{
+    const size_t panel = (size_t)panels_of(r) * 16 * 16;
+    for (int q = 0; q < panels_of(r); q++) {
+        int valid;
+        const size_t row = panel_row(r, q, &valid);
+        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 256, W + row * (size_t)n + (size_t)i * 16,
+                          (size_t)n, valid_of(n, i), valid, 16 - valid);
+    }
+}
+
+/* Operands of the weight gradients: which tensors, in which order of tasks. */
+static const float *operand(const window *w, int which, int *columns)
+{
+    const recurrent *r = w->r;
+    *columns = which == PANELS_GATES ? r->cell->gates * r->Hp : which == PANELS_X ? r->Ip : r->Hp;
+    switch (which) {
+    case PANELS_GATES:
+        return r->gates;
+    case PANELS_X:
+        return w->x;
+    case PANELS_H:
+        return h_before(w, 0);
+    case PANELS_EXTRA:
+        return r->extra;
+    default:
+        return r->rec_grad;
+    }
+}
+
+static long pack_operand_tasks(const window *w)
+{
+    long n = 0;
+    for (int i = 0; i < PANELS; i++) {
+        int columns;
+        operand(w, i, &columns);
+        n += w->r->panels[i] ? columns / 16 : 0;
+    }
+    return n;
+}
+
+static void pack_operand(const window *w, long task)
+{
+    for (int i = 0; i < PANELS; i++) {
+        int columns;
+        const float *x = operand(w, i, &columns);
+        if (!w->r->panels[i])
+            continue;
+        if (task < columns / 16) {
+            float *panel = w->r->panels[i] + (size_t)task * row_at(w, w->T, 0) * 16;
+            gemm_pack_shards(panel, x + task * 16, (size_t)columns, w->shards, w->T);
+            return;
+        }
+        task -= columns / 16;
+    }
+}
+
+static void run_trees(member *m, const window *w)
+{
+    long total = 0;
+    for (int i = 0; i < w->trees; i++)
+        total += gemm_tree_tasks(&w->tree[i]) + w->tree[i].pa;
+    for (long task; (task = team_claim(m, total)) >= 0;) {
+        for (int i = 0; i < w->trees; i++) {
+            const gemm_tree *tree = &w->tree[i];
+            const long products = gemm_tree_tasks(tree);
+            if (task < products) {
+                gemm_tree_task(m->k, tree, task);
+                break;
+            }
+            task -= products;
+            if (task < tree->pa) {
+                gemm_tree_sums(tree, (int)task, w->sums[i], w->stride);
+                break;
+            }
+            task -= tree->pa;
+        }
+    }
+    team_barrier(m);
+}
+
+static void backward_body(member *m, void *arg)
+{
+    const window *w = arg;
+    const recurrent *r = w->r;
+    const int ip = w->dx ? r->Ip / 16 : 0;
+    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS;
+    const long step_tasks = groups * ((w->B + CELL_ROWS - 1) / CELL_ROWS);
+    for (long i; (i = team_claim(m, units_of(r) + ip)) >= 0;) {
+        if (i < units_of(r))
+            pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)i);
+        else
+            pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)i - units_of(r));
+    }
+    team_barrier(m);
+    for (int t = w->T - 1; t >= 0; t--) {
+        for (int phase = 0; phase < r->cell->body->phases; phase++) {
+            for (long i; (i = team_claim(m, step_tasks)) >= 0;)
+                backward_task(m, w, t, phase, i);
+            team_barrier(m);
+        }
+    }
+    const long products = w->dx ? gemm_job_tasks(&w->product) : 0;
+    for (long i; (i = team_claim(m, products + pack_operand_tasks(w))) >= 0;) {
+        if (i < products)
+            gemm_job_task(m->k, &w->product, i);
+        else
+            pack_operand(w, i - products);
+    }
+    team_barrier(m);
+    run_trees(m, w);
+}
+
+static size_t tree_row(const void *shape, int i, int *valid)
+{
+    const struct tree_rows *rows = shape;
+    return panel_row(rows->r, rows->first_panel + i, valid);
+}
+
+/* Gradient of rows of the weights: panels of gates from `first` on, times an operand. */
+static void add_tree(window *w, int first, int panels, const float *a, int b, int N, float *c, float *sums,
+                     size_t stride)
+{
+    const int i = w->trees++;
+    w->rows[i] = (struct tree_rows){w->r, first};
+    w->sums[i] = sums;
+    w->tree[i] = (gemm_tree){.p = w->shards,
+                             .T = w->T,
+                             .pa = panels,
+                             .pb = PAD16(N) / 16,
+                             .a = a,
+                             .b = w->r->panels[b],
+                             .row = tree_row,
+                             .shape = &w->rows[i],
+                             .c = c,
+                             .ldc = (size_t)N,
+                             .stride = stride,
+                             .N = N};
+}
+
+static void plan_trees(window *w, const recurrent_gradients *g)
+{
+    const recurrent *r = w->r;
+    const cell_body *body = r->cell->body;
+    const float *gates = r->panels[PANELS_GATES];
+    add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
+    for (int p = 0; p < body->parts; p++) {
+        const cell_part *part = &body->part[p];
+        const int first = part->first * units_of(r);
+        const float *a =
+            part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * row_at(w, w->T, 0) * 16;
+        add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
+                 g->w_hh, g->b_hh, g->stride);
+    }
+}
+
+void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, float *dh,
+                        float *dx, const shards *p, const recurrent_gradients *g)
+{
+    const int T = r->steps;
+    assert(r->training && T > 0 && p->rows <= r->B);
+    window w = {.r = r,
+                .weights = weights,
+                .x = x,
+                .dh = dh,
+                .dx = dx,
+                .shards = p,
+                .T = T,
+                .B = p->rows,
+                .stride = g->stride};
+    const int gates = r->cell->gates * r->Hp;
+    w.product = (gemm_job){.M = T * w.B,
+                           .P = r->Ip / 16,
+                           .K = gates,
+                           .a = r->gates,
+                           .lda = (size_t)gates,
+                           .b = r->w_ih,
+                           .c = dx,
+                           .ldc = (size_t)r->Ip,
+                           .start = GEMM_ZERO};
+    plan_trees(&w, g);
+    memset(r->carry, 0, (size_t)w.B * (size_t)r->Hp * sizeof(float));
+    team_run(t, backward_body, &w);
+}
