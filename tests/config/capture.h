@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* stderr goes to a file, to a pseudo-terminal of that width (0: of unknown width), or to the opened path, until capture_end gives
- * what was written, malloc'ed (NULL for a path).  One capture at a time.  A test that fails meanwhile is silent: keep it short. */
+/* stderr goes to a file, to a pseudo-terminal of that width (0: of unknown width), or to the opened path,
+ * until capture_end gives what was written, malloc'ed (NULL for a path).  One capture at a time.  A test
+ * that fails meanwhile is silent: keep it short. */
 void capture_file(void);
 void capture_terminal(int columns);
 void capture_path(const char *path);

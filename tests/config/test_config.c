@@ -1,7 +1,7 @@
 /* test_config.c - one value after another: every key by every way in, valid and not, and back out as YAML.
  *
  * The identities, each over the whole schema:
- *   print(read(print(c))) == print(c) for random valid c    nothing is lost or changed on the way into a checkpoint
+ *   print(read(print(c))) == print(c) for random valid c    nothing is lost on the way into a checkpoint
  *   a bad value of any key is refused, with the key's name  no value slips through a type's parser
  *   file, environment and --set store the same value        one path for all of them
  *   later source wins                                       the documented precedence */
@@ -87,7 +87,8 @@ static void test_random_configurations_survive_printing(void **state)
     assert_true(finished > 50);
 }
 
-/* A finished configuration is accepted when it is read back and finished again, and finishing changes nothing more. */
+/* A finished configuration is accepted when it is read back and finished again, and finishing changes
+ * nothing more. */
 static void test_finishing_is_idempotent(void **state)
 {
     (void)state;
@@ -163,8 +164,10 @@ static void test_every_range_has_edges(void **state)
             else
                 snprintf(text[1], sizeof text[1], "9223372036854775808");
         } else {
-            snprintf(text[0], sizeof text[0], "%.17g", key->above_min ? key->min : nextafter(key->min, -1e300));
-            snprintf(text[1], sizeof text[1], "%.17g", key->below_max ? key->max : nextafter(key->max, 1e300));
+            snprintf(text[0], sizeof text[0], "%.17g",
+                     key->above_min ? key->min : nextafter(key->min, -1e300));
+            snprintf(text[1], sizeof text[1], "%.17g",
+                     key->below_max ? key->max : nextafter(key->max, 1e300));
         }
         for (int side = 0; side < 2; side++) {
             assert_int_equal(set(&c, key, text[side], &e), STATUS_BAD_CONFIG);
@@ -293,9 +296,15 @@ static void test_wrong_names_are_told(void **state)
 static void test_reals_print_shortly(void **state)
 {
     (void)state;
-    static const char *const pairs[][2] = {{"600", "600"},      {"1e6", "1000000"}, {"0.1", "0.1"},   {"1e-8", "1e-08"},
-                                           {"0.30000000000000004", "0.30000000000000004"}, {"5e-1", "0.5"},
-                                           {"20.", "20"},       {"+.25", "0.25"},   {"4.94e-324", "5e-324"},
+    static const char *const pairs[][2] = {{"600", "600"},
+                                           {"1e6", "1000000"},
+                                           {"0.1", "0.1"},
+                                           {"1e-8", "1e-08"},
+                                           {"0.30000000000000004", "0.30000000000000004"},
+                                           {"5e-1", "0.5"},
+                                           {"20.", "20"},
+                                           {"+.25", "0.25"},
+                                           {"4.94e-324", "5e-324"},
                                            {"123456.75", "123456.75"}};
     const config_key *key = config_find("optim", "lr");
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -327,7 +336,8 @@ static char *printed_by(void (*print)(FILE *))
     return text;
 }
 
-/* Help and manual come from the schema: each key with its meaning, and nothing that roff would take for a request. */
+/* Help and manual come from the schema: each key with its meaning, and nothing that roff would take for a
+ * request. */
 static void test_help_and_manual_hold_every_key(void **state)
 {
     (void)state;
@@ -340,8 +350,9 @@ static void test_help_and_manual_hold_every_key(void **state)
     }
     for (const char *line = man; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (*line == '.' || *line == '\'')
-            assert_true(strncmp(line, ".TH ", 4) == 0 || strncmp(line, ".SH ", 4) == 0 || strncmp(line, ".TP\n", 4) == 0 ||
-                        strncmp(line, ".B ", 3) == 0 || strncmp(line, ".br\n", 4) == 0 || strncmp(line, ".PP\n", 4) == 0 ||
+            assert_true(strncmp(line, ".TH ", 4) == 0 || strncmp(line, ".SH ", 4) == 0 ||
+                        strncmp(line, ".TP\n", 4) == 0 || strncmp(line, ".B ", 3) == 0 ||
+                        strncmp(line, ".br\n", 4) == 0 || strncmp(line, ".PP\n", 4) == 0 ||
                         strncmp(line, ".nf\n", 4) == 0 || strncmp(line, ".fi\n", 4) == 0);
     free(help);
     free(man);

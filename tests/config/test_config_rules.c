@@ -1,7 +1,7 @@
 /* test_config_rules.c - what config_finish fills in and refuses, and what a resumed run may change.
  *
- * Defaults are compared with torch.optim's by value, written down here a second time on purpose: the schema cannot vouch
- * for itself. */
+ * Defaults are compared with torch.optim's by value, written down here a second time on purpose: the
+ * schema cannot vouch for itself. */
 #include "io/config.h"
 
 #include <math.h>
@@ -48,7 +48,8 @@ static void test_defaults_of_the_optimisers(void **state)
         assert_true(c.optim.weight_decay == torch[i].weight_decay);
         assert_true(c.optim.beta1 == 0.9 && c.optim.beta2 == 0.999 && c.optim.alpha == 0.99);
         assert_true(c.optim.momentum == 0 && c.optim.dampening == 0 && c.optim.lr_decay == 0);
-        assert_true(c.optim.initial_accumulator == 0 && !c.optim.amsgrad && !c.optim.centered && !c.optim.nesterov);
+        assert_true(c.optim.initial_accumulator == 0 && !c.optim.amsgrad && !c.optim.centered &&
+                    !c.optim.nesterov);
         config_free(&c);
     }
 }
@@ -60,13 +61,15 @@ static void test_other_defaults(void **state)
     error e = {0};
     make(&c, "");
     assert_int_equal(config_finish(&c, &e), STATUS_OK);
-    assert_true(c.data.batch_size == 20 && c.data.bptt == 35 && c.data.shards == 4 && c.data.carry == CARRY_EPOCH);
+    assert_true(c.data.batch_size == 20 && c.data.bptt == 35 && c.data.shards == 4 &&
+                c.data.carry == CARRY_EPOCH);
     assert_true(c.model.cell == CELL_LSTM && c.model.reset == RESET_AFTER && c.model.layers == 2);
     assert_true(c.model.embedding == 200 && c.model.hidden == 200 && !c.model.tied && c.model.dropout == 0);
     assert_true(c.model.init == INIT_PYTORCH && c.model.init_recurrent == INIT_SAME);
     assert_true(c.model.init_scale == 0.1 && c.model.forget_bias == 0);
     assert_true(c.optim.loss_scale == LOSS_TOKEN_MEAN && c.optim.clip_norm == 0 && c.optim.clip_value == 0);
-    assert_true(c.optim.schedule == SCHEDULE_CONSTANT && c.optim.decay == 0.5 && c.optim.decay_after_epoch == 0);
+    assert_true(c.optim.schedule == SCHEDULE_CONSTANT && c.optim.decay == 0.5 &&
+                c.optim.decay_after_epoch == 0);
     assert_true(c.train.epochs == 1 && c.train.seed == 1 && c.train.steps == 0 && c.eval.batch_size == 10);
     assert_true(c.run.checkpoint_every_seconds == 600 && c.run.checkpoint_every_epochs == 1);
     assert_true(c.run.keep_last == 3 && c.run.keep_best == 1 && c.run.log_every_steps == 200);
@@ -100,7 +103,8 @@ static void test_rules_across_keys(void **state)
         const char *assignments, *refused; /* NULL: accepted */
     } rules[] = {
         {"model.tied=true", NULL},
-        {"model.tied=true model.hidden=300", "model.embedding = 200 (default) and model.hidden = 300 (--set model.hidden)"},
+        {"model.tied=true model.hidden=300",
+         "model.embedding = 200 (default) and model.hidden = 300 (--set model.hidden)"},
         {"data.batch_size=4 data.shards=4", NULL},
         {"data.batch_size=4 data.shards=5", "more shards than rows"},
         {"optim.nesterov=true optim.momentum=0.9", NULL},
@@ -113,7 +117,8 @@ static void test_rules_across_keys(void **state)
         {"optim.schedule=cosine optim.lr=0.1 optim.min_lr=0.1", NULL},
         {"optim.schedule=cosine optim.lr=0.1 optim.min_lr=0.2", "the floor lies above"},
         {"model.cell=gru model.reset=before", NULL},
-        {"model.reset=before", "model.reset = before (--set model.reset) has no effect beside model.cell = lstm (default)"},
+        {"model.reset=before",
+         "model.reset = before (--set model.reset) has no effect beside model.cell = lstm (default)"},
         {"model.reset=after", NULL},
         {"model.cell=gru model.forget_bias=1", "only with model.cell=lstm"},
         {"model.cell=gru model.forget_bias=0.0", NULL},
@@ -193,8 +198,8 @@ static void test_comparison_follows_the_schema(void **state)
         assert_int_equal(s, key->is_free ? STATUS_OK : STATUS_BAD_CHECKPOINT);
         if (!key->is_free) {
             char *was = config_value_text(&before, key), words[256];
-            snprintf(words, sizeof words, "%s.%s: the checkpoint has %s, this run has %s (--set %s.%s)", key->section,
-                     key->name, was, other, key->section, key->name);
+            snprintf(words, sizeof words, "%s.%s: the checkpoint has %s, this run has %s (--set %s.%s)",
+                     key->section, key->name, was, other, key->section, key->name);
             assert_non_null(strstr(e.text, words));
             free(was);
         }
@@ -231,9 +236,12 @@ static void test_epochs_that_bend_the_cosine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults_of_the_optimisers), cmocka_unit_test(test_other_defaults),
-        cmocka_unit_test(test_automatic_shards),           cmocka_unit_test(test_rules_across_keys),
-        cmocka_unit_test(test_required_keys),              cmocka_unit_test(test_comparison_follows_the_schema),
+        cmocka_unit_test(test_defaults_of_the_optimisers),
+        cmocka_unit_test(test_other_defaults),
+        cmocka_unit_test(test_automatic_shards),
+        cmocka_unit_test(test_rules_across_keys),
+        cmocka_unit_test(test_required_keys),
+        cmocka_unit_test(test_comparison_follows_the_schema),
         cmocka_unit_test(test_epochs_that_bend_the_cosine),
     };
     return cmocka_run_group_tests_name("config_rules", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* test_config_yaml.c - the reader against texts: what of YAML is accepted, what is refused and where, and bytes nobody meant.
+/* test_config_yaml.c - the reader against texts: what of YAML is accepted, what is refused and where, and
+ * bytes nobody meant.
  *
  * Each refusal is compared with its line and column, since a wrong place is worse than none. */
 #include "io/config.h"
@@ -16,9 +17,11 @@ typedef struct example {
 } example;
 
 static const example refused[] = {
-    {"data: {batch_size: 1}\nmodel: {batch_size: 2}\n", "2:9", "section 'model' has no key 'batch_size'|data.batch_size"},
+    {"data: {batch_size: 1}\nmodel: {batch_size: 2}\n", "2:9",
+     "section 'model' has no key 'batch_size'|data.batch_size"},
     {"optim: {lr: 1, lr: 2}\n", "1:16", "already set in line 1|optim.lr"},
-    {"optim: {lr: 1}\nmodel: {layers: 1}\noptim: {l1: 0}\n", "3:1", "'optim' was already begun in line 1|optim"},
+    {"optim: {lr: 1}\nmodel: {layers: 1}\noptim: {l1: 0}\n", "3:1",
+     "'optim' was already begun in line 1|optim"},
     {"optm: {lr: 1}\n", "1:1", "no section 'optm'|did you mean 'optim'?"},
     {"optim.lr: 1\n", "1:1", "no section 'optim.lr'|write optim: {lr: ...}"},
     {"lr: 1\n", "1:1", "no section 'lr'|write optim: {lr: ...}"},
@@ -89,7 +92,8 @@ static void test_forms_of_the_same(void **state)
         "data: {corpus: a b.h5, bptt: 20}\nmodel: {cell: gru}\n",
         "{\"data\": {\"corpus\": \"a b.h5\", \"bptt\": 20}, \"model\": {\"cell\": \"gru\"}}",
         "---\nmodel:\n  cell: 'gru'\ndata:\n  # where\n  corpus: a b.h5   # here\n  bptt: 20\n...\n",
-        "\xef\xbb\xbf" "data: {corpus: a b.h5, bptt: 20}\r\nmodel: {cell: gru}\r\n",
+        "\xef\xbb\xbf"
+        "data: {corpus: a b.h5, bptt: 20}\r\nmodel: {cell: gru}\r\n",
         "data:\n    corpus: >-\n        a\n        b.h5\n    bptt: 20\nmodel: {cell: gru}",
         "data: {corpus: \"a\\x20b.h5\", bptt: 20}\nmodel: {cell: gru}\neval: {}\n",
     };
@@ -115,7 +119,8 @@ static void test_forms_of_the_same(void **state)
 static void test_texts_stay_texts(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"123", "1.50", "true", "no", "2001-01-01", "0x10", "nul", "\xc3\xa4/\xe4\xb8\xad"};
+    static const char *const texts[] = {"123",        "1.50", "true", "no",
+                                        "2001-01-01", "0x10", "nul",  "\xc3\xa4/\xe4\xb8\xad"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         config c;
         error e = {0};
@@ -142,13 +147,15 @@ static void test_empty_files_change_nothing(void **state)
     }
 }
 
-/* A text may not be larger than 1 MiB, and what is below must not take long: open brackets, long names, deep maps. */
+/* A text may not be larger than 1 MiB, and what is below must not take long: open brackets, long names,
+ * deep maps. */
 static void test_size_and_depth_are_bounded(void **state)
 {
     (void)state;
     size_t n = (1u << 20) + 1;
     char *text = malloc(n);
-    static const char *const patterns[] = {"[", "{", "- ", "a: ", "? ", "&a ", "\"", "data: {", "x", "\n", "!!a "};
+    static const char *const patterns[] = {"[",  "{",       "- ", "a: ", "? ",  "&a ",
+                                           "\"", "data: {", "x",  "\n",  "!!a "};
     for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
         size_t length = strlen(patterns[p]);
         for (size_t i = 0; i < n; i++)
@@ -165,7 +172,8 @@ static void test_size_and_depth_are_bounded(void **state)
     free(text);
 }
 
-/* Bytes changed, dropped, doubled and cut in a valid text: accepted or refused with a sentence, and nothing else. */
+/* Bytes changed, dropped, doubled and cut in a valid text: accepted or refused with a sentence, and
+ * nothing else. */
 static void test_damaged_texts(void **state)
 {
     (void)state;
@@ -194,7 +202,8 @@ static void test_damaged_texts(void **state)
         error e = {0};
         config_init(&c);
         status s = config_read_text(&c, (char *)text, length, "f", &e);
-        assert_true(s == STATUS_OK || (s == STATUS_BAD_CONFIG && strncmp(e.text, "f:", 2) == 0 && !strchr(e.text, '\n')));
+        assert_true(s == STATUS_OK ||
+                    (s == STATUS_BAD_CONFIG && strncmp(e.text, "f:", 2) == 0 && !strchr(e.text, '\n')));
         refusals += s != STATUS_OK;
         config_free(&c);
     }
@@ -214,8 +223,8 @@ static void test_damaged_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals_have_places),     cmocka_unit_test(test_forms_of_the_same),
-        cmocka_unit_test(test_texts_stay_texts),         cmocka_unit_test(test_empty_files_change_nothing),
+        cmocka_unit_test(test_refusals_have_places),       cmocka_unit_test(test_forms_of_the_same),
+        cmocka_unit_test(test_texts_stay_texts),           cmocka_unit_test(test_empty_files_change_nothing),
         cmocka_unit_test(test_size_and_depth_are_bounded), cmocka_unit_test(test_damaged_texts),
     };
     return cmocka_run_group_tests_name("config_yaml", tests, NULL, NULL);

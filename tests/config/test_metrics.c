@@ -1,7 +1,7 @@
 /* test_metrics.c - metrics.jsonl over kills and resumes.
  *
  *   written, killed, cut, continued == written in one go        the promise of the header
- *   a fault at the n-th call while cutting, for every n         the old file is whole: no metric is lost to a full disk */
+ *   a fault at the n-th call while cutting, for every n         the old file is whole, nothing is lost */
 #include "io/metrics.h"
 
 #include "io/disk.h"
@@ -153,7 +153,8 @@ static void test_a_fault_while_cutting_loses_nothing(void **state)
         disk_calls = &disk_system;
         failed = s != STATUS_OK;
         char *text = folder_read(folder, "metrics.jsonl");
-        assert_true(failed ? strcmp(text, damaged) == 0 || strcmp(text, mended) == 0 : strcmp(text, mended) == 0);
+        assert_true(failed ? strcmp(text, damaged) == 0 || strcmp(text, mended) == 0
+                           : strcmp(text, mended) == 0);
         assert_true(!failed || (m == NULL && strstr(e.text, folder)));
         assert_int_equal(folder_count(folder), 1);
         metrics_close(m);
@@ -163,7 +164,8 @@ static void test_a_fault_while_cutting_loses_nothing(void **state)
     assert_true(faults > 5);
 }
 
-/* A disk that is full in the middle of a line leaves the file with whole lines, and later lines follow when there is room. */
+/* A disk that is full in the middle of a line leaves the file with whole lines, and later lines follow
+ * when there is room. */
 static void test_full_disk_leaves_whole_lines(void **state)
 {
     (void)state;
@@ -206,8 +208,10 @@ static void test_what_is_no_file_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resumed_equals_uninterrupted), cmocka_unit_test(test_damaged_lines_are_dropped),
-        cmocka_unit_test(test_a_fault_while_cutting_loses_nothing), cmocka_unit_test(test_full_disk_leaves_whole_lines),
+        cmocka_unit_test(test_resumed_equals_uninterrupted),
+        cmocka_unit_test(test_damaged_lines_are_dropped),
+        cmocka_unit_test(test_a_fault_while_cutting_loses_nothing),
+        cmocka_unit_test(test_full_disk_leaves_whole_lines),
         cmocka_unit_test(test_what_is_no_file_is_refused),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* test_progress.c - the bar as a terminal sees it, byte by byte, and the plain lines of a job's output.
  *
- * A small reader of terminals below follows \r and ESC[K, so that what counts is what would stand on the screen. */
+ * A small reader of terminals below follows \r and ESC[K, so that what counts is what would stand on the
+ * screen. */
 #include "io/progress.h"
 
 #include "tests/config/capture.h"
@@ -37,7 +38,8 @@ static int count_of(const char *text, char mark)
     return count;
 }
 
-/* Columns of the widest line that was drawn, which must be UTF-8 throughout; lines are divided by \r and \n. */
+/* Columns of the widest line that was drawn, which must be UTF-8 throughout; lines are divided by \r and
+ * \n. */
 static int widest(const char *text)
 {
     int most = 0, used = 0;
@@ -94,7 +96,8 @@ static void test_bar_on_a_terminal(void **state)
     free(text);
 }
 
-/* At most ten redraws a second, however often it is told; the test's own slowness only adds to what is allowed. */
+/* At most ten redraws a second, however often it is told; the test's own slowness only adds to what is
+ * allowed. */
 static void test_redraws_are_rare(void **state)
 {
     (void)state;
@@ -116,9 +119,13 @@ static void test_redraws_are_rare(void **state)
 static void test_every_width(void **state)
 {
     (void)state;
-    static const char *const labels[] = {"counting", "z\xc3\xa4hle Z\xc3\xa4hlen", "\xe8\xae\xa1\xe7\xae\x97\xe8\xae\xa1\xe7\xae\x97",
-                                         "e\xcc\x81\xcc\x81\xcc\x81", "bad \x1b[31m\xff label",
-                                         "a label that is much longer than any terminal should be asked to show in one line"};
+    static const char *const labels[] = {
+        "counting",
+        "z\xc3\xa4hle Z\xc3\xa4hlen",
+        "\xe8\xae\xa1\xe7\xae\x97\xe8\xae\xa1\xe7\xae\x97",
+        "e\xcc\x81\xcc\x81\xcc\x81",
+        "bad \x1b[31m\xff label",
+        "a label that is much longer than any terminal should be asked to show in one line"};
     setenv("TERM", "xterm", 1);
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         for (int columns = 1; columns <= 130; columns += columns < 24 ? 1 : 17) {
@@ -150,7 +157,8 @@ static void test_unknown_width_and_total(void **state)
     free(text);
 }
 
-/* No terminal, or one that cannot redraw: whole lines without control characters; one is enough for a quick job. */
+/* No terminal, or one that cannot redraw: whole lines without control characters; one is enough for a
+ * quick job. */
 static void test_plain_lines(void **state)
 {
     (void)state;
@@ -193,7 +201,8 @@ static void test_plain_lines(void **state)
     free(text);
 }
 
-/* Speed and time left are reckoned from where a resumed job began: 10 of 100 steps in 0.2 s leave 90 - not 10 of 910. */
+/* Speed and time left are reckoned from where a resumed job began: 10 of 100 steps in 0.2 s leave 90 - not
+ * 10 of 910. */
 static void test_resumed_job(void **state)
 {
     (void)state;
@@ -248,9 +257,9 @@ static void test_null_and_closed_stderr(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bar_on_a_terminal), cmocka_unit_test(test_redraws_are_rare),
-        cmocka_unit_test(test_every_width),       cmocka_unit_test(test_unknown_width_and_total),
-        cmocka_unit_test(test_plain_lines),       cmocka_unit_test(test_resumed_job),
+        cmocka_unit_test(test_bar_on_a_terminal),   cmocka_unit_test(test_redraws_are_rare),
+        cmocka_unit_test(test_every_width),         cmocka_unit_test(test_unknown_width_and_total),
+        cmocka_unit_test(test_plain_lines),         cmocka_unit_test(test_resumed_job),
         cmocka_unit_test(test_more_than_the_total), cmocka_unit_test(test_null_and_closed_stderr),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

@@ -59,17 +59,52 @@ static char *valid_real(const config_key *key, uint64_t *state)
         x = key->min + uniform(state) * (key->max - key->min);
     if (kind >= 2)
         x = ldexp(1 + uniform(state), -(int)(values_random(state) % 1070));
-    if (x < key->min || x > key->max || (key->above_min && x == key->min) || (key->below_max && x == key->max))
+    if (x < key->min || x > key->max || (key->above_min && x == key->min) ||
+        (key->below_max && x == key->max))
         x = 0.5 * (key->min + key->max);
     return text_of("%.17g", x);
 }
 
 static char *valid_text(uint64_t *state)
 {
-    static const char *const pieces[] = {"a", "Z", "9", " ", ":", ": ", " #", "#", "\"", "'", "\\", "{", "}", "[", "]",
-                                         ",", "&a", "*b", "!c", "|", ">", "%", "@", "`", "-", "- ", "?", "null", "~",
-                                         "true", "1e3", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x90\x98", "\xef\xbb\xbf",
-                                         "\xef\xbf\xbf", "\xc2\xa0", "e\xcc\x81"};
+    static const char *const pieces[] = {"a",
+                                         "Z",
+                                         "9",
+                                         " ",
+                                         ":",
+                                         ": ",
+                                         " #",
+                                         "#",
+                                         "\"",
+                                         "'",
+                                         "\\",
+                                         "{",
+                                         "}",
+                                         "[",
+                                         "]",
+                                         ",",
+                                         "&a",
+                                         "*b",
+                                         "!c",
+                                         "|",
+                                         ">",
+                                         "%",
+                                         "@",
+                                         "`",
+                                         "-",
+                                         "- ",
+                                         "?",
+                                         "null",
+                                         "~",
+                                         "true",
+                                         "1e3",
+                                         "\xc3\xa4",
+                                         "\xe2\x82\xac",
+                                         "\xf0\x9f\x90\x98",
+                                         "\xef\xbb\xbf",
+                                         "\xef\xbf\xbf",
+                                         "\xc2\xa0",
+                                         "e\xcc\x81"};
     char out[128] = "x";
     int n = (int)(values_random(state) % 12);
     while (n-- > 0)
@@ -110,24 +145,75 @@ char *values_valid(const config_key *key, uint64_t *state)
 
 /* Refused by every key. */
 static const char *const bad_anywhere[] = {
-    "", "~", "null", "Null", "NULL", "[1]", "[]", "{a: 1}", "{}", "&here 1", "*here", "!!int 1", "!x 1", "! 1",
-    "\"a\\0b\"", "\"tab\\there\"", "\"line\\nbreak\"", "\"\\e[31m\"", "\"\\u0085\"", "\"\\u2028\"", "\"\\x7f\"",
+    "",
+    "~",
+    "null",
+    "Null",
+    "NULL",
+    "[1]",
+    "[]",
+    "{a: 1}",
+    "{}",
+    "&here 1",
+    "*here",
+    "!!int 1",
+    "!x 1",
+    "! 1",
+    "\"a\\0b\"",
+    "\"tab\\there\"",
+    "\"line\\nbreak\"",
+    "\"\\e[31m\"",
+    "\"\\u0085\"",
+    "\"\\u2028\"",
+    "\"\\x7f\"",
 };
 /* Refused by numbers, and by booleans and choices for want of such a name. */
 static const char *const bad_number[] = {
-    "\"1\"", "'1'", "x",    "yes", "no",   "on",    "1_000", "0x10", "0o17", "0b1", "1,5",  "--1", "1 2", ".",     "e5",
-    "1e",    "nan", ".nan", "inf", ".inf", "-.inf", "1e999", "-1e999", "True", "FALSE", "1:30", "1f", "+-1", "1e5.5",
-    "-9223372036854775809", "99999999999999999999", "2024-01-01", "\"\xef\xbc\x91\"",
+    "\"1\"",
+    "'1'",
+    "x",
+    "yes",
+    "no",
+    "on",
+    "1_000",
+    "0x10",
+    "0o17",
+    "0b1",
+    "1,5",
+    "--1",
+    "1 2",
+    ".",
+    "e5",
+    "1e",
+    "nan",
+    ".nan",
+    "inf",
+    ".inf",
+    "-.inf",
+    "1e999",
+    "-1e999",
+    "True",
+    "FALSE",
+    "1:30",
+    "1f",
+    "+-1",
+    "1e5.5",
+    "-9223372036854775809",
+    "99999999999999999999",
+    "2024-01-01",
+    "\"\xef\xbc\x91\"",
 };
-static const char *const bad_int[] = {"1.0", "1e0", "010", "+1", "-0x1", "1.", "00", "9223372036854775808", "-1", "-9223372036854775808"};
-static const char *const bad_bool[] = {"0", "1", "TRUE", "False", "t", "\"true\"", "'false'", "off", "tru", "true false"};
+static const char *const bad_int[] = {
+    "1.0", "1e0", "010", "+1", "-0x1", "1.", "00", "9223372036854775808", "-1", "-9223372036854775808"};
+static const char *const bad_bool[] = {"0",        "1",       "TRUE", "False", "t",
+                                       "\"true\"", "'false'", "off",  "tru",   "true false"};
 static const char *const bad_choice[] = {"0", "1", "LSTM", "none", "lstm|gru", "\"\"", "sgd,adam", "true"};
 
-#define PICK(list)                                      \
-    do {                                                \
-        if (n < (int)(sizeof(list) / sizeof *(list)))   \
-            return (list)[n];                           \
-        n -= (int)(sizeof(list) / sizeof *(list));      \
+#define PICK(list)                                    \
+    do {                                              \
+        if (n < (int)(sizeof(list) / sizeof *(list))) \
+            return (list)[n];                         \
+        n -= (int)(sizeof(list) / sizeof *(list));    \
     } while (0)
 
 const char *values_bad(const config_key *key, int n)
