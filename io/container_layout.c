@@ -21,16 +21,29 @@ enum {
 /* The core driver's memory, which it would free at the end: its callbacks hand the buffer to us instead. */
 typedef struct image {
     unsigned char *bytes;
-    size_t n;
+    size_t n, room;
 } image;
+
+/* The driver asks for a little more each time; doubling keeps the copies few. */
+static void *image_grow(image *im, size_t n)
+{
+    if (n > im->room) {
+        size_t room = n > 2 * im->room ? n : 2 * im->room;
+        unsigned char *grown = realloc(im->bytes, room);
+        if (grown == NULL)
+            return NULL;
+        memset(grown + im->room, 0, room - im->room);
+        im->bytes = grown;
+        im->room = room;
+    }
+    im->n = n;
+    return im->bytes;
+}
 
 static void *image_malloc(size_t n, H5FD_file_image_op_t op, void *udata)
 {
     (void)op;
-    image *im = udata;
-    im->bytes = calloc(1, n);
-    im->n = im->bytes ? n : 0;
-    return im->bytes;
+    return image_grow(udata, n);
 }
 
 static void *image_copy(void *to, const void *from, size_t n, H5FD_file_image_op_t op, void *udata)
@@ -41,15 +54,8 @@ static void *image_copy(void *to, const void *from, size_t n, H5FD_file_image_op
 
 static void *image_realloc(void *bytes, size_t n, H5FD_file_image_op_t op, void *udata)
 {
-    (void)op;
-    image *im = udata;
-    unsigned char *grown = realloc(bytes, n);
-    if (grown == NULL)
-        return NULL;
-    if (n > im->n)
-        memset(grown + im->n, 0, n - im->n);
-    *im = (image){grown, n};
-    return grown;
+    (void)bytes, (void)op; /* the one buffer that there is */
+    return image_grow(udata, n);
 }
 
 static herr_t image_free(void *bytes, H5FD_file_image_op_t op, void *udata)
