@@ -12,27 +12,25 @@
 
 status comm_alone(comm **out, error *e)
 {
-    comm *c = calloc(1, sizeof *c);
+    comm *c = *out = calloc(1, sizeof *c);
     if (c == NULL)
         return fail(e, STATUS_NO_MEMORY, "no memory for the communicator");
     c->size = 1;
     if (gethostname(c->host_name, sizeof c->host_name - 1) != 0)
         snprintf(c->host_name, sizeof c->host_name, "unknown host");
-    *out = c;
     return STATUS_OK;
 }
 
 status comm_open(comm **out, error *e)
 {
-    comm *c;
-    status s = comm_alone(&c, e);
-    if (s != STATUS_OK || !wire_launched()) {
-        *out = s == STATUS_OK ? c : NULL;
+    status s = comm_alone(out, e);
+    if (s != STATUS_OK || !wire_launched())
         return s;
-    }
+    comm *c = *out;
     s = wire_open(&c->wire, e);
     if (s != STATUS_OK) {
         free(c);
+        *out = NULL;
         return s;
     }
     c->rank = wire_rank(c->wire);
@@ -40,7 +38,6 @@ status comm_open(comm **out, error *e)
     char label[sizeof c->host_name + 32];
     snprintf(label, sizeof label, "rank %d on %s", c->rank, c->host_name);
     bug_label(label);
-    *out = c;
     return STATUS_OK;
 }
 
@@ -137,15 +134,11 @@ bool comm_same(comm *c, const void *bytes, size_t n, int *odd_rank)
     *odd_rank = -1;
     if (c->size == 1)
         return true;
-    struct {
-        char digest[XXH128_HEX];
-        char length[24];
-    } mine = {0}, first;
-    xxh128_of(bytes, n, mine.digest);
-    snprintf(mine.length, sizeof mine.length, "%zu", n);
-    first = mine;
-    wire_broadcast(c->wire, &first, sizeof first, 0);
-    int64_t lowest = wire_min(c->wire, memcmp(&mine, &first, sizeof mine) == 0 ? c->size : c->rank);
+    char mine[XXH128_HEX], first[XXH128_HEX];
+    xxh128_of(bytes, n, mine);
+    memcpy(first, mine, sizeof first);
+    wire_broadcast(c->wire, first, sizeof first, 0);
+    int64_t lowest = wire_min(c->wire, memcmp(mine, first, sizeof mine) == 0 ? c->size : c->rank);
     if (lowest == c->size)
         return true;
     *odd_rank = (int)lowest;

@@ -22,7 +22,8 @@
 typedef struct comm comm;
 
 /* Collective.  Under a launcher (OMPI_COMM_WORLD_SIZE, PMI_RANK or PMIX_RANK in the environment) initialises
- * MPI on a duplicate of the world and sets bug_label; else a group of one. */
+ * MPI on a duplicate of the world and sets bug_label; else a group of one.  After a failure *c is
+ * NULL. */
 status comm_open(comm **c, error *e);
 /* A group of one, under a launcher too (for commands whose processes have nothing to tell each other). */
 status comm_alone(comm **c, error *e);
