@@ -1,7 +1,7 @@
 /* test_torch_golden.c - the first 20 losses of small word models are PyTorch's (tests/golden/lm_losses.txt).
  *
  *   the oracle, in double         ==  PyTorch in double   to 1e-9       so the oracle's equations are PyTorch's
- *   the program's model, in float ==  PyTorch in double   to 1e-5       for every usable kernel table
+ *   the program's model, in float ==  PyTorch in double   to 3e-6       for every usable kernel table
  *
  * A loss of step k depends on every gradient, update and carried state before it, so twenty of them leave no room for
  * a wrong sign, order of gates, scale or clip.  Weights and text are drawn here as in make_lm_losses.py; nothing else
@@ -170,7 +170,7 @@ static void check_model(const golden *g, const kernels *table, int S, comm *alon
     for (int k = 0; k < STEPS; k++) {
         size_t at = (size_t)k * T * B;
         double nats = net_train(&n, x + at, y + at, T, (uint32_t)k);
-        check_loss(g, kernels_name(table), k, nats, 1e-5);
+        check_loss(g, kernels_name(table), k, nats, 3e-6);
         optimizer_step(&opt, alone, n.team, n.value, n.gradient, k + 1, g->lr, (float)g->scale);
     }
     arena_free(&a);
