@@ -10,8 +10,9 @@ enum { SAMPLE_TENSORS = 7 };
 void sample_tensors(tensor tensors[SAMPLE_TENSORS]);
 record *sample_meta(void);
 
-/* A file without the HDF5 part: header, this manifest, `data_bytes` zeros behind a user block just large enough.  Its SHA-256 is
- * right, so that whatever is refused is refused for the manifest's sake.  malloc'ed; *data is where the zeros begin. */
+/* A file without the HDF5 part: header, this manifest, `data_bytes` zeros behind a user block just large
+ * enough.  Its SHA-256 is right, so that whatever is refused is refused for the manifest's sake.
+ * malloc'ed; *data is where the zeros begin. */
 unsigned char *forge(const char *manifest, size_t manifest_bytes, size_t data_bytes, size_t *bytes,
                      size_t *data);
 /* The user block that forge would take. */

@@ -1,4 +1,5 @@
-/* test_container.c - what goes into a container comes back, by either way of writing, and equal content gives equal bytes. */
+/* test_container.c - what goes into a container comes back, by either way of writing, and equal content
+ * gives equal bytes. */
 #include "tests/io/faults.h"
 #include "tests/io/make_container.h"
 #include "tests/io/scratch.h"
@@ -152,8 +153,8 @@ static void test_digest(void **state)
     }
 }
 
-/* The room that is kept for metadata suffices for any number of tensors, folders and keys: if it did not, HDF5 would put metadata
- * behind data and the writer would refuse. */
+/* The room that is kept for metadata suffices for any number of tensors, folders and keys: if it did not,
+ * HDF5 would put metadata behind data and the writer would refuse. */
 static void test_many_tensors(void **state)
 {
     (void)state;
@@ -287,7 +288,8 @@ static void test_need(void **state)
     container_close(&c);
 }
 
-/* The loops of test_disk, over the whole making of a corpus: no file under the final name unless it is whole. */
+/* The loops of test_disk, over the whole making of a corpus: no file under the final name unless it is
+ * whole. */
 static void test_every_fault(void **state)
 {
     (void)state;

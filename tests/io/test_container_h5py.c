@@ -1,5 +1,5 @@
-/* test_container_h5py.c - our files are HDF5 files: another program, h5py, finds in them what we put in, at the offsets that our
- * manifest gives, and h5dump reads their structure.  Skips without h5py. */
+/* test_container_h5py.c - our files are HDF5 files: another program, h5py, finds in them what we put in,
+ * at the offsets that our manifest gives, and h5dump reads their structure.  Skips without h5py. */
 #include "tests/io/make_container.h"
 #include "tests/io/scratch.h"
 

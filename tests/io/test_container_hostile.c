@@ -1,8 +1,9 @@
 /* test_container_hostile.c - files that are damaged, or that lie.
  *
- * Damage: every length of truncation and every single bit flip of a small container must be refused.  Lies: manifests made by hand, with
- * a right SHA-256, so that the rule under test is the only thing that can refuse them; each must name its own reason.
- * Then random damage with a right SHA-256: whatever is accepted must lie inside the file. */
+ * Damage: every length of truncation and every single bit flip of a small container must be refused.
+ * Lies: manifests made by hand, with a right SHA-256, so that the rule under test is the only thing that
+ * can refuse them; each must name its own reason. Then random damage with a right SHA-256: whatever is
+ * accepted must lie inside the file. */
 #include "tests/io/make_container.h"
 #include "tests/io/scratch.h"
 
@@ -105,7 +106,8 @@ static void test_every_bit(void **state)
     free(image);
 }
 
-/* With a right SHA-256 a damaged tensor is still found, by its own hash, and named; so is one under a wrong SHA-256. */
+/* With a right SHA-256 a damaged tensor is still found, by its own hash, and named; so is one under a
+ * wrong SHA-256. */
 static void test_names_the_tensor(void **state)
 {
     (void)state;
@@ -250,7 +252,8 @@ static void test_lies(void **state)
     }
 }
 
-/* 1 MiB of opening brackets, and a list of 30,000 empty tensors: bounded time and memory, no stack overflow. */
+/* 1 MiB of opening brackets, and a list of 30,000 empty tensors: bounded time and memory, no stack
+ * overflow. */
 static void test_bombs(void **state)
 {
     (void)state;

@@ -96,7 +96,8 @@ static void test_round_trip(void **state)
     }
 }
 
-/* Found by position, named by file, split and position, though the file's digests are right: `prepare` may be wrong too. */
+/* Found by position, named by file, split and position, though the file's digests are right: `prepare` may
+ * be wrong too. */
 static void test_id_out_of_range(void **state)
 {
     (void)state;

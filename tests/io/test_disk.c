@@ -1,8 +1,9 @@
 /* test_disk.c - the old file or the new one, whole, and nothing beside it.
  *
- * For every kind of fault and every n the n-th system call of a write fails; for every n the process ends before and behind the
- * n-th call.  Every call that changes the disk goes through the table, so these loops visit every point at which a write can be
- * broken off.  That nothing is lost when the power goes follows from the order of the calls, which test_order states. */
+ * For every kind of fault and every n the n-th system call of a write fails; for every n the process ends
+ * before and behind the n-th call.  Every call that changes the disk goes through the table, so these
+ * loops visit every point at which a write can be broken off.  That nothing is lost when the power goes
+ * follows from the order of the calls, which test_order states. */
 #include "io/disk.h"
 #include "tests/io/faults.h"
 #include "tests/io/scratch.h"
@@ -39,7 +40,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A failure is reported as such, leaves the old file (or, behind the rename, the new one) and nothing beside it. */
+/* A failure is reported as such, leaves the old file (or, behind the rename, the new one) and nothing
+ * beside it. */
 static void check_failure(const char *path, status s, const error *e)
 {
     char struck = faults_struck();

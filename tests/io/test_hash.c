@@ -1,4 +1,5 @@
-/* test_hash.c - known answers (FIPS 180-4's examples for SHA-256; xxhsum -H2 for XXH3-128), and that pieces give what the whole gives. */
+/* test_hash.c - known answers (FIPS 180-4's examples for SHA-256; xxhsum -H2 for XXH3-128), and that
+ * pieces give what the whole gives. */
 #include "io/hash.h"
 
 #include <setjmp.h>

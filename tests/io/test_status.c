@@ -57,7 +57,8 @@ static void test_sentences(void **state)
     assert_string_equal(e.text, "a?b?[31mc?d");
 }
 
-/* Whatever the lengths, the text stays terminated inside its buffer (the guard behind it, under ASan, is the stack's). */
+/* Whatever the lengths, the text stays terminated inside its buffer (the guard behind it, under ASan, is
+ * the stack's). */
 static void test_long_sentences(void **state)
 {
     (void)state;
