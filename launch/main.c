@@ -3,7 +3,7 @@
 #include "io/container.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
-#include "build_info.h"
+#include "launch/build_info.h"
 #include "launch/commands.h"
 #include "trainer/comm/comm.h"
 
