@@ -1,4 +1,5 @@
-/* container_layout.c - see container_layout.h.  Every return value of HDF5 is checked; ids are released in reverse. */
+/* container_layout.c - see container_layout.h.  Every return value of HDF5 is checked; ids are released in
+ * reverse. */
 #include "io/container_layout.h"
 
 #include "io/bug.h"
@@ -95,8 +96,9 @@ static hid_t stored_type(dtype t)
     return -1;
 }
 
-/* The alignment of the file is that of its most demanding tensor.  HDF5 aligns whatever is not smaller than a threshold; with the
- * smallest tensor as threshold all tensors are aligned and most metadata is not. */
+/* The alignment of the file is that of its most demanding tensor.  HDF5 aligns whatever is not smaller
+ * than a threshold; with the smallest tensor as threshold all tensors are aligned and most metadata is
+ * not. */
 typedef struct room {
     uint64_t alignment, threshold, metadata;
 } room;
@@ -113,7 +115,8 @@ static room room_of(const tensor *tensors, size_t count, layout_room meta)
         for (const char *p = tensors[i].name; *p; p++)
             folders += *p == '/';
     }
-    /* A number of a list takes 8 bytes and may be 3 in JSON.  What is smaller than the threshold needs no alignment. */
+    /* A number of a list takes 8 bytes and may be 3 in JSON.  What is smaller than the threshold needs no
+     * alignment. */
     uint64_t objects = count + folders + 4;
     uint64_t bytes = objects * OBJECT_BYTES + meta.keys * ATTRIBUTE_BYTES + 3 * meta.bytes;
     uint64_t pieces = objects + meta.keys, large = bytes / r.threshold + 1;
@@ -327,7 +330,8 @@ static status take_head(layout *l, image *im, size_t count, error *e)
     return STATUS_OK;
 }
 
-/* HDF5's own exit handler can crash after a failure, so it is never registered; messages are ours to print. */
+/* HDF5's own exit handler can crash after a failure, so it is never registered; messages are ours to
+ * print. */
 static bool start_hdf5(void)
 {
     static bool started; /* H5dont_atexit fails when called twice */

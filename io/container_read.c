@@ -1,7 +1,8 @@
 /* container_read.c - opening a file that may be damaged, of another kind, of another time, or hostile.
  *
- * Order of belief: header (72 bytes) -> SHA-256 of all the rest -> manifest -> one hash per tensor.  When the SHA-256 is wrong the
- * manifest is still read, under the same bounds as ever, to be able to say which tensor is damaged. */
+ * Order of belief: header (72 bytes) -> SHA-256 of all the rest -> manifest -> one hash per tensor.  When
+ * the SHA-256 is wrong the manifest is still read, under the same bounds as ever, to be able to say which
+ * tensor is damaged. */
 #include "io/container.h"
 
 #include "io/manifest.h"

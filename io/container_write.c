@@ -1,6 +1,7 @@
-/* container_write.c - two ways to make one file: container_image in memory, container_create .. finish piece by piece.
+/* container_write.c - two ways to make one file: container_image in memory, container_create .. finish
+ * piece by piece.
  *
- *   shapes --layout_make--> offsets --> data at their offsets --> hashes --> manifest --> SHA-256 of all behind it
+ *   shapes --layout_make--> offsets --> data there --> hashes --> manifest --> SHA-256 of all behind it
  *
  * Both go through write_head, which is the only place that knows what the first bytes look like. */
 #include "io/container.h"
@@ -32,7 +33,8 @@ static void put_hex(unsigned char *to, const char *hex)
     }
 }
 
-/* HDF5 wants a power of two from 512; the data behind it are aligned only if it is at least their alignment. */
+/* HDF5 wants a power of two from 512; the data behind it are aligned only if it is at least their
+ * alignment. */
 static uint64_t user_block_for(const manifest *m, size_t meta_bytes)
 {
     uint64_t block = 512, need = MANIFEST_HEADER + manifest_bound(m, meta_bytes);
@@ -264,7 +266,8 @@ static status digest_written(container_writer *w, unsigned char *head, unsigned 
     return s;
 }
 
-/* The layout once more, now with the attributes: they fit into the room kept for them, so nothing else may move. */
+/* The layout once more, now with the attributes: they fit into the room kept for them, so nothing else may
+ * move. */
 static status lay_out_again(container_writer *w, layout *l, const record *meta, error *e)
 {
     char *text = record_to_text(meta);

@@ -1,10 +1,11 @@
 /* disk.c - making a file so that the old one or the new one is there, whole, whatever happens in between.
  *
  *   temporary:  open(O_EXCL)  posix_fallocate  pwrite...  fsync  close
- *   final name:                                                         open(dir)  rename  fsync(dir)  close(dir)
- *                                                                                    ^ commit
+ *   final name:                 open(dir)  rename  fsync(dir)  close(dir)
+ *                                            ^ commit
  *
- * The directory is opened before the rename, so that a lack of descriptors cannot strike between commit and sync. */
+ * The directory is opened before the rename, so that a lack of descriptors cannot strike between commit
+ * and sync. */
 #include "io/disk_internal.h"
 
 #include "io/bug.h"
@@ -51,7 +52,8 @@ int disk_open(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-/* Linux has let go of the descriptor when close says EINTR: trying again could close another thread's file. */
+/* Linux has let go of the descriptor when close says EINTR: trying again could close another thread's
+ * file. */
 static int close_once(int fd)
 {
     return disk_calls->close(fd) < 0 && errno != EINTR ? -1 : 0;

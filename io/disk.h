@@ -1,16 +1,18 @@
 /* disk.h - the only door to files that we write, and the seam where tests make the n-th call fail.
  *
- * Every write of a file that matters goes: create exclusively under a temporary name, reserve the space, write, fsync, close,
- * rename over the final name, fsync the directory.  The rename is the commit: a reader sees the old file or the new one.  A failed
- * fsync is never retried: the kernel forgets the dirty pages, so the file is thrown away.
+ * Every write of a file that matters goes: create exclusively under a temporary name, reserve the space,
+ * write, fsync, close, rename over the final name, fsync the directory.  The rename is the commit: a
+ * reader sees the old file or the new one.  A failed fsync is never retried: the kernel forgets the dirty
+ * pages, so the file is thrown away.
  *
- * All functions return IO_FAILED with path, call and errno's text.  A call that EINTR broke off is made again, a short write goes on.
- * After a failure the old file is as it was and nothing new is left behind, with two exceptions: a temporary that could not
- * be unlinked, and a file whose directory could not be synced after the rename (it is in place and whole, but a power cut may
- * undo the rename; IO_FAILED says so).
+ * All functions return IO_FAILED with path, call and errno's text.  A call that EINTR broke off is made
+ * again, a short write goes on.  After a failure the old file is as it was and nothing new is left behind,
+ * with two exceptions: a temporary that could not be unlinked, and a file whose directory could not be
+ * synced after the rename (it is in place and whole, but a power cut may undo the rename; IO_FAILED says
+ * so).
  *
- * Threads: disk_write_at and disk_read_at may run at once on one disk_file for ranges that do not overlap; everything else
- * on it belongs to one thread.  disk_calls is set before threads start. */
+ * Threads: disk_write_at and disk_read_at may run at once on one disk_file for ranges that do not overlap;
+ * everything else on it belongs to one thread.  disk_calls is set before threads start. */
 #ifndef IO_DISK_H
 #define IO_DISK_H
 
@@ -22,7 +24,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* The system calls used for writing, in one table.  Tests point disk_calls at a table of their own; the product never does. */
+/* The system calls used for writing, in one table.  Tests point disk_calls at a table of their own; the
+ * product never does. */
 typedef struct disk_table {
     int (*open)(const char *path, int flags, mode_t mode);
     int (*fallocate)(int fd, off_t offset, off_t length); /* posix_fallocate: returns an errno value */
@@ -36,20 +39,26 @@ typedef struct disk_table {
 extern const disk_table disk_system; /* the real ones */
 extern const disk_table *disk_calls; /* &disk_system unless a test changed it */
 
-/* A file being made.  `path` is the final name; the temporary one is path + ".tmp.<host>.<pid>.<random>", where <host> is a hash
- * of host name and process-id namespace: two containers that share a directory count their processes separately. */
+/* A file being made.  `path` is the final name; the temporary one is path + ".tmp.<host>.<pid>.<random>",
+ * where <host> is a hash of host name and process-id namespace: two containers that share a directory
+ * count their processes separately. */
 typedef struct disk_file {
     int fd;
     char *path, *temporary;
 } disk_file;
 
-/* Mode 0666 less umask; a link or file of the temporary name is never followed or reused.  reserve_bytes > 0: the disk space is taken now
- * (a full disk is found here), the file has that length and reads as zeros.  On failure *f is empty. */
+/* Mode 0666 less umask; a link or file of the temporary name is never followed or reused.  With reserve_bytes
+ * above 0 the disk space is taken now (a full disk is found here), and the file has that length and reads as
+ * zeros.  On failure *f is empty. */
 status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e);
-status disk_write_at(disk_file *f, const void *bytes, size_t n, uint64_t offset, error *e); /* on failure: disk_discard */
-status disk_read_at(disk_file *f, void *bytes, size_t n, uint64_t offset, error *e);        /* all n, or IO_FAILED */
-status disk_commit(disk_file *f, error *e);  /* fsync, close, rename, fsync of the directory; frees f in any case */
-void disk_discard(disk_file *f);             /* closes and unlinks the temporary; frees f; safe after any failure and twice */
+/* On failure the caller goes on to disk_discard. */
+status disk_write_at(disk_file *f, const void *bytes, size_t n, uint64_t offset, error *e);
+/* All n bytes, or IO_FAILED. */
+status disk_read_at(disk_file *f, void *bytes, size_t n, uint64_t offset, error *e);
+/* fsync, close, rename, fsync of the directory; frees f in any case. */
+status disk_commit(disk_file *f, error *e);
+/* Closes and unlinks the temporary; frees f.  Safe after any failure, and twice. */
+void disk_discard(disk_file *f);
 
 /* disk_create + disk_write_at + disk_commit. */
 status disk_write_file(const char *path, const void *bytes, size_t n, error *e);
@@ -65,8 +74,10 @@ typedef struct disk_map {
 status disk_map_file(disk_map *m, const char *path, error *e);
 void disk_unmap(disk_map *m); /* safe twice */
 
-status disk_make_dir(const char *path, error *e); /* mkdir -p; fine if it exists and is a writable directory */
-status disk_remove(const char *path, error *e);   /* unlink + fsync of the directory; a missing file is fine */
+/* mkdir -p; fine if it exists and is a writable directory. */
+status disk_make_dir(const char *path, error *e);
+/* unlink + fsync of the directory; a missing file is fine. */
+status disk_remove(const char *path, error *e);
 bool disk_exists(const char *path);
 /* Removes temporaries (as named above) in dir whose process on this host is gone. */
 status disk_sweep_temporaries(const char *dir, error *e);

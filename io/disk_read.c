@@ -53,8 +53,8 @@ static status read_all(int fd, const char *path, unsigned char *to, size_t n, er
 
 status disk_read_file(const char *path, uint64_t max_bytes, unsigned char **bytes, size_t *n, error *e)
 {
-    int fd;
-    uint64_t size;
+    int fd = -1;
+    uint64_t size = 0;
     status s = open_regular(&fd, &size, path, e);
     if (s != STATUS_OK)
         return s;
@@ -80,8 +80,8 @@ status disk_read_file(const char *path, uint64_t max_bytes, unsigned char **byte
 status disk_map_file(disk_map *m, const char *path, error *e)
 {
     *m = (disk_map){0};
-    int fd;
-    uint64_t size;
+    int fd = -1;
+    uint64_t size = 0;
     status s = open_regular(&fd, &size, path, e);
     if (s != STATUS_OK)
         return s;
@@ -151,8 +151,8 @@ static bool all_of(const char *text, size_t n, int (*is)(int))
     return true;
 }
 
-/* Does name end in ".tmp.<our host>.<pid>.<random>" with a process that is gone?  The name is read strictly: what we did not
- * name ourselves is not ours to remove. */
+/* Does name end in ".tmp.<our host>.<pid>.<random>" with a process that is gone?  The name is read
+ * strictly: what we did not name ourselves is not ours to remove. */
 static bool is_dead_temporary(const char *name, const char *tag)
 {
     const char *p = NULL;

@@ -1,9 +1,11 @@
-/* hash.h - SHA-256 (OpenSSL) for whole files and digests that users compare, XXH3-128 (xxHash) for tensors.
+/* hash.h - SHA-256 (OpenSSL) for files and what users compare, XXH3-128 (xxHash) for tensors.
  *
- * Two kinds, since SHA-256 is what a user can compare or sign, and XXH3, ten times faster, tells which tensor is damaged.  Both are
- * written as lower-case hexadecimal digits, XXH3-128 in its canonical order, so that sha256sum and xxhsum -H2 print the same.
- * Life: new -> add any number of times -> end, which frees.  Memory: a failing allocation is a BUG_IF (a few hundred bytes).
- * Not collective; one hasher belongs to one thread. */
+ * Two kinds, since SHA-256 is what a user can compare or sign, and XXH3, ten times faster, tells which
+ * tensor is damaged.  Both are written as lower-case hexadecimal digits, XXH3-128 in its canonical order,
+ * so that sha256sum and xxhsum -H2 print the same.
+ *
+ * Life: new -> add any number of times -> end, which frees.  Memory: a failing allocation is a BUG_IF (a
+ * few hundred bytes).  Not collective; one hasher belongs to one thread. */
 #ifndef IO_HASH_H
 #define IO_HASH_H
 

@@ -1,8 +1,8 @@
-/* manifest.h - our block at the head of a container: a fixed header of 72 bytes and a JSON text.  io/README.md has it byte by byte.
- * Shared by container_write.c and container_read.c; nobody else includes it.
+/* manifest.h - our block at the head of a container: a fixed header of 72 bytes and a JSON text.
+ * io/README.md has it byte by byte.  Only container_*.c and manifest*.c include this.
  *
- * Parsing believes nothing: every number is bounded before use, products are checked for overflow, and each tensor must lie
- * inside the file, aligned, behind the user block, behind the tensor before it. */
+ * Parsing believes nothing: every number is bounded before use, products are checked for overflow, and
+ * each tensor must lie inside the file, aligned, behind the user block, behind the tensor before it. */
 #ifndef IO_MANIFEST_H
 #define IO_MANIFEST_H
 
@@ -29,21 +29,24 @@ typedef struct manifest {
     size_t count;
 } manifest;
 
-/* Token ids (DTYPE_U32) lie on pages of their own and are hashed per MiB; all else is aligned to a cache line and hashed whole. */
+/* Token ids (DTYPE_U32) lie on pages of their own and are hashed per MiB; all else is aligned to a cache
+ * line and hashed whole. */
 uint64_t manifest_alignment(dtype t);
 uint64_t manifest_hash_block(dtype t);
 size_t manifest_hash_count(dtype t, uint64_t bytes);
 
 /* Is it a name that container.h allows, a type and a shape without zero whose bytes fit in 63 bits? */
 bool manifest_tensor_ok(const tensor *t, uint64_t *bytes);
-/* Do two tensors have one name, or is one's name a folder in another's?  Gives the first such name, or NULL. */
+/* Do two tensors have one name, or is one's name a folder in another's?  Gives the first such name, or
+ * NULL. */
 const char *manifest_clash(const tensor *const *tensors, size_t count);
 
 /* Entries with offsets 0 and empty hashes; free with manifest_free_entries. */
 status manifest_prepare(manifest *m, const char *kind, const tensor *tensors, size_t count, error *e);
 void manifest_free_entries(manifest *m);
 
-/* The JSON text, malloc'ed; bound: as long as any text with these shapes can become, whatever offsets and hashes. */
+/* The JSON text, malloc'ed; bound: as long as any text with these shapes can become, whatever offsets and
+ * hashes. */
 char *manifest_to_text(const manifest *m);
 size_t manifest_bound(const manifest *m, size_t meta_bytes);
 

@@ -1,4 +1,5 @@
-/* manifest_parse.c - reading a manifest that may lie.  jansson bounds the nesting; all the rest is checked here. */
+/* manifest_parse.c - reading a manifest that may lie.  jansson bounds the nesting; all the rest is checked
+ * here. */
 #include "io/manifest.h"
 
 #include "io/record_json.h"
@@ -37,7 +38,8 @@ static bool parse_shape(tensor *t, const json_t *value)
     return true;
 }
 
-/* As many hashes as the length asks for: the length was checked against the file before, so the number is bounded by it. */
+/* As many hashes as the length asks for: the length was checked against the file before, so the number is
+ * bounded by it. */
 static bool parse_hashes(manifest_entry *entry, const json_t *value)
 {
     size_t want = manifest_hash_count(entry->t.type, entry->bytes);

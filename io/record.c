@@ -1,4 +1,5 @@
-/* record.c - a thin layer over jansson, which keeps insertion order and refuses invalid UTF-8, duplicates and deep nesting. */
+/* record.c - a thin layer over jansson, which keeps insertion order and refuses invalid UTF-8, duplicates
+ * and deep nesting. */
 #include "io/record_json.h"
 
 #include "io/bug.h"

@@ -1,5 +1,5 @@
-/* record_json.h - the inside of a record, for the parts of io/ that store one inside other JSON (manifest.c) or turn its
- * values into HDF5 attributes (container_layout.c).  Nobody else includes it. */
+/* record_json.h - the inside of a record, for the parts of io/ that store one inside other JSON
+ * (manifest.c) or turn its values into HDF5 attributes (container_layout.c).  Nobody else includes it. */
 #ifndef IO_RECORD_JSON_H
 #define IO_RECORD_JSON_H
 

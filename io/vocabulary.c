@@ -1,6 +1,7 @@
 /* vocabulary.c - words as views into one blob, and a hash index from word to id.
  *
- * The blob comes from a file that may lie: every offset is checked once here, so that nobody needs to check again. */
+ * The blob comes from a file that may lie: every offset is checked once here, so that nobody needs to
+ * check again. */
 #include "io/bug.h"
 #include "io/corpus.h"
 
