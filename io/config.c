@@ -66,8 +66,8 @@ static status read_variable(config *c, const char *entry, error *e)
     char *name = strndup(entry, n), *where = NULL;
     BUG_IF(!name, "out of memory");
     status s = STATUS_OK;
-    if (strstr(name + sizeof prefix - 1,
-               "__")) { /* without them it is no key's: UNROLL_KERNELS, UNROLL_DATA */
+    /* Without two underscores it is no key's: UNROLL_KERNELS, UNROLL_DATA. */
+    if (strstr(name + sizeof prefix - 1, "__")) {
         char *shown = text_shown(name, n);
         text_add(&where, "environment %s", shown);
         const config_key *key = key_of_environment(name);

@@ -22,7 +22,7 @@ static void add_quoted(char **out, const char *text)
         BUG_IF(length <= 0, "a text that is not UTF-8 passed the checks");
         if (*text == '"' || *text == '\\')
             text_add(out, "\\%c", *text);
-        else if (point == 0xFEFF || point == 0xFFFE || point == 0xFFFF) /* not allowed raw in YAML */
+        else if (point == 0xFFFE || point == 0xFFFF) /* not allowed raw in YAML */
             text_add(out, "\\u%04X", (unsigned)point);
         else
             text_add(out, "%.*s", (int)length, text);

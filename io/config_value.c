@@ -245,8 +245,6 @@ static status assign_typed(config *c, const config_key *key, scalar v, const cha
         for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
             if (strcmp(v.text, nulls[i]) == 0)
                 return refuse(key, v, where, ", which is null: give a value or leave the key out", e);
-    if (strlen(v.text) != v.n)
-        return refuse(key, v, where, ", which holds a NUL byte", e);
     if (key->type == KEY_TEXT)
         return assign_text(c, key, v, where, e);
     if (key->type == KEY_CHOICE)

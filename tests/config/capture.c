@@ -1,7 +1,8 @@
 /* capture.c - see capture.h. */
 #include "tests/config/capture.h"
 
-#include <assert.h>
+#include "io/bug.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -21,9 +22,9 @@ static struct {
 
 static void redirect(int to)
 {
-    assert(now.saved < 0 && to >= 0);
+    BUG_IF(now.saved >= 0 || to < 0, "a capture inside a capture, or no file");
     now.saved = dup(STDERR_FILENO);
-    assert(now.saved >= 0 && dup2(to, STDERR_FILENO) >= 0);
+    BUG_IF(now.saved < 0 || dup2(to, STDERR_FILENO) < 0, "cannot redirect stderr");
     close(to);
 }
 
@@ -43,7 +44,7 @@ void capture_file(void)
 {
     char path[] = "/tmp/unroll-capture-XXXXXX";
     int fd = mkstemp(path);
-    assert(fd >= 0);
+    BUG_IF(fd < 0, "cannot make %s", path);
     unlink(path);
     now.source = dup(fd);
     redirect(fd);
@@ -54,16 +55,14 @@ void capture_terminal(int columns)
     int leader, follower;
     struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
     struct termios raw;
-    assert(openpty(&leader, &follower, NULL, NULL, &size) == 0);
+    BUG_IF(openpty(&leader, &follower, NULL, NULL, &size) != 0, "no pseudo-terminal");
     tcgetattr(follower, &raw);
     cfmakeraw(&raw); /* so that a newline is read back as it was written */
     tcsetattr(follower, TCSANOW, &raw);
     now.source = leader;
     now.is_terminal = 1;
     redirect(follower);
-    int created = pthread_create(&now.reader, NULL, drain, NULL);
-    assert(created == 0);
-    (void)created;
+    BUG_IF(pthread_create(&now.reader, NULL, drain, NULL) != 0, "no thread");
 }
 
 void capture_path(const char *path)
@@ -92,16 +91,14 @@ char *capture_end(void)
 char *folder_make(void)
 {
     char *folder = strdup("/tmp/unroll-test-XXXXXX");
-    assert(folder && mkdtemp(folder));
+    BUG_IF(!folder || !mkdtemp(folder), "no folder in /tmp");
     return folder;
 }
 
 static char *path_of(const char *folder, const char *name)
 {
     char *path = NULL;
-    int n = asprintf(&path, "%s/%s", folder, name);
-    assert(n > 0);
-    (void)n;
+    BUG_IF(asprintf(&path, "%s/%s", folder, name) < 0, "out of memory");
     return path;
 }
 
@@ -139,7 +136,7 @@ void folder_write(const char *folder, const char *name, const char *text)
 {
     char *path = path_of(folder, name);
     FILE *out = fopen(path, "w");
-    assert(out);
+    BUG_IF(!out, "cannot write %s", path);
     fputs(text, out);
     fclose(out);
     free(path);
@@ -149,7 +146,7 @@ int folder_count(const char *folder)
 {
     int count = 0;
     DIR *d = opendir(folder);
-    assert(d);
+    BUG_IF(!d, "no folder %s", folder);
     while (readdir(d))
         count++;
     closedir(d);

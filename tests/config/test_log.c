@@ -327,6 +327,23 @@ static void test_lines_above_a_bar(void **state)
     free(text);
 }
 
+/* In a job's output the log's lines are enough: an attached bar adds none. */
+static void test_attached_bar_is_quiet_without_a_terminal(void **state)
+{
+    (void)state;
+    capture_file();
+    run_log *l = open_log(NULL, METRICS_FRESH, false);
+    progress *attached = progress_open("attached", 10, "steps");
+    log_attach(l, attached);
+    log_line(l, "a line");
+    log_attach(l, NULL);
+    progress_close(attached);
+    log_close(l);
+    char *text = capture_end();
+    assert_string_equal(text, "a line\n");
+    free(text);
+}
+
 static void test_what_cannot_be_opened(void **state)
 {
     (void)state;
@@ -351,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_closed_terminal),
         cmocka_unit_test(test_lines_above_a_bar),
+        cmocka_unit_test(test_attached_bar_is_quiet_without_a_terminal),
         cmocka_unit_test(test_what_cannot_be_opened),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

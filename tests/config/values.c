@@ -1,7 +1,8 @@
 /* values.c - see values.h. */
 #include "tests/config/values.h"
 
-#include <assert.h>
+#include "io/bug.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ static char *text_of(const char *format, ...)
     va_start(args, format);
     int n = vasprintf(&out, format, args);
     va_end(args);
-    assert(n >= 0);
+    BUG_IF(n < 0, "out of memory");
     return out;
 }
 
@@ -242,7 +243,7 @@ const char *values_bad(const config_key *key, int n)
 char *values_quoted(const char *text)
 {
     char *out = malloc(4 * strlen(text) + 8), *p = out;
-    assert(out);
+    BUG_IF(!out, "out of memory");
     *p++ = '"';
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
