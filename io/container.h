@@ -88,4 +88,7 @@ const tensor *container_find(const container *c, const char *name); /* NULL if a
 status container_need(const container *c, const char *name, dtype type, int dims, const uint64_t *shape,
                       const tensor **out, error *e);
 
+/* The HDF5 that lays files out, for --version: "1.10.8".  Static text. */
+const char *container_library(void);
+
 #endif

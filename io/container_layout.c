@@ -372,3 +372,13 @@ void layout_free(layout *l)
     free(l->offsets);
     *l = (layout){0};
 }
+
+const char *container_library(void)
+{
+    static char text[32];
+    unsigned major, minor, release;
+    if (H5get_libversion(&major, &minor, &release) < 0)
+        return "unknown";
+    snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+    return text;
+}
