@@ -2,6 +2,7 @@
 #include "launch/binding.h"
 
 #include <hwloc.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,30 @@ static void read_cores(binding *b, hwloc_topology_t topology, hwloc_const_cpuset
     hwloc_bitmap_list_snprintf(b->cpus, sizeof b->cpus, cpuset);
 }
 
+/* With OMP_PROC_BIND or OMP_PLACES the OpenMP runtime has bound this thread to the first place before main began; what the
+ * process may use is then all the places. */
+static void add_places(hwloc_cpuset_t cpuset)
+{
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        int n = omp_get_place_num_procs(place), *cpu = malloc((size_t)at_least_1(n) * sizeof *cpu);
+        if (cpu == NULL)
+            return;
+        omp_get_place_proc_ids(place, cpu);
+        for (int i = 0; i < n; i++)
+            hwloc_bitmap_set(cpuset, (unsigned)cpu[i]);
+        free(cpu);
+    }
+}
+
+/* The binding of this thread, which the threads of a team inherit; MPI's own threads may be elsewhere. */
+static bool read_cpuset(hwloc_topology_t topology, hwloc_cpuset_t cpuset)
+{
+    if (hwloc_get_cpubind(topology, cpuset, HWLOC_CPUBIND_THREAD) != 0)
+        return false;
+    add_places(cpuset);
+    return true;
+}
+
 status binding_read(binding *b, error *e)
 {
     *b = (binding){.host_cores = 1,
@@ -53,8 +78,7 @@ status binding_read(binding *b, error *e)
         return fail(e, STATUS_NO_MEMORY, "no memory to read which cores this host has");
     status s = STATUS_OK;
     hwloc_cpuset_t cpuset = hwloc_bitmap_alloc();
-    if (cpuset == NULL || hwloc_topology_load(topology) != 0 ||
-        hwloc_get_cpubind(topology, cpuset, HWLOC_CPUBIND_PROCESS) != 0)
+    if (cpuset == NULL || hwloc_topology_load(topology) != 0 || !read_cpuset(topology, cpuset))
         s = fail(e, STATUS_INTERNAL,
                  "cannot read which cores this host has and which of them this process may use");
     else
