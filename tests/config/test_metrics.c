@@ -43,7 +43,7 @@ static metrics *open_at(const char *folder, int64_t resume_step)
 static void test_resumed_equals_uninterrupted(void **state)
 {
     (void)state;
-    for (int64_t kill = 0; kill <= 10; kill++)
+    for (int64_t kill = 0; kill <= 6; kill++)
         for (int64_t saved = 0; saved <= kill; saved++) {
             char *once = folder_make(), *twice = folder_make();
             metrics *m = open_at(once, METRICS_FRESH);
