@@ -1,0 +1,136 @@
+/* test_dropout - masks are functions of their place.
+ *
+ *   y  ==  x * (rng_uniform(place of the element) >= p ? scale : 0)     for every element, table, team, in place or not
+ *
+ * rng_uniform is Random123's generator, pinned by test_rng; the kernel has its own vector form of it.  Cut by ranks: a rank's rows
+ * get the masks that they have in the whole batch. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/dropout.h"
+#include "kernels/rng.h"
+#include "tests/compare.h"
+
+enum { T = 3, B = 5, MOST = 300, CANARY = 16 };
+
+static float x[T * B * PAD16(MOST) + CANARY], y[T * B * PAD16(MOST) + CANARY],
+    want[T * B * PAD16(MOST) + CANARY];
+
+static void fill(void)
+{
+    rng_place p = {.seed = 6, .purpose = RNG_TEST};
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
+        x[i] = rng_uniform(&p, (uint32_t)i) - 0.5f;
+        y[i] = want[i] = 99.0f;
+    }
+}
+
+static void expected(const dropout *d, int n, int ld)
+{
+    const float scale = (float)(1.0 / (1.0 - d->p));
+    for (int t = 0; t < T; t++)
+        for (int b = 0; b < B; b++) {
+            rng_place place = {d->seed, d->row0 + (uint32_t)b, d->step, RNG_DROPOUT, d->layer, (uint16_t)t};
+            for (int j = 0; j < n; j++) {
+                int i = (t * B + b) * ld + j;
+                want[i] = x[i] * ((double)rng_uniform(&place, (uint32_t)j) >= d->p ? scale : 0.0f);
+            }
+        }
+}
+
+static void check(team *t, const dropout *d, int n)
+{
+    const int ld = PAD16(n);
+    const size_t size = (size_t)(T * B * ld) + CANARY;
+    fill();
+    expected(d, n, ld);
+    dropout_apply(d, t, y, x, T, B, n, ld);
+    assert_true(same_bits("dropout", y, want, size)); /* padding and canary included */
+    for (size_t i = 0; i < size; i++)
+        if (want[i] == 99.0f)
+            want[i] = x[i];
+    dropout_apply(d, t, x, x, T, B, n, ld);
+    assert_true(same_bits("in place", x, want, size));
+}
+
+static void test_masks(void **state)
+{
+    (void)state;
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int k = 0; k < count; k++) {
+        if (!kernels_usable(all[k]))
+            continue;
+        team *t = team_open(1 + k, all[k]);
+        const double p[] = {0.5, 0.0, 0.2, 0x1p-24, 0.999, 1.0 / 3};
+        for (int n = 1; n <= MOST; n += n < 70 ? 1 : 37)
+            for (int i = 0; i < 6; i++)
+                check(t,
+                      &(dropout){p[i], UINT64_C(0x123456789abcdef0) + (uint64_t)n, (uint32_t)n * 1000003u, 3,
+                                 70000},
+                      n);
+        team_close(t);
+    }
+}
+
+/* Rows 2 and 3 as a rank of their own. */
+static void test_ranks(void **state)
+{
+    (void)state;
+    enum { n = 33, ld = PAD16(n) };
+    team *t = team_open(2, kernels_select(NULL));
+    dropout d = {.p = 0.4, .seed = 8, .step = 5, .layer = 1, .row0 = 0};
+    fill();
+    dropout_apply(&d, t, y, x, T, B, n, ld);
+    float mine[T * 2 * ld] = {0}, got[T * 2 * ld] = {0};
+    for (int i = 0; i < T; i++)
+        memcpy(mine + i * 2 * ld, x + (i * B + 2) * ld, 2 * ld * sizeof(float));
+    d.row0 = 2;
+    dropout_apply(&d, t, got, mine, T, 2, n, ld);
+    for (int i = 0; i < T * 2; i++)
+        assert_true(same_bits("a rank's rows", got + i * ld, y + ((i / 2) * B + 2 + i % 2) * ld, n));
+    team_close(t);
+}
+
+/* As many are dropped as p says, kept ones are scaled, and what is not a number is not hidden by a mask. */
+static void test_statistics(void **state)
+{
+    (void)state;
+    enum { n = 250, ld = PAD16(n) };
+    team *t = team_open(1, kernels_select(NULL));
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = 1.0f;
+    int dropped = 0;
+    for (uint32_t step = 0; step < 20; step++) {
+        dropout_apply(&(dropout){.p = 0.3, .seed = 1, .step = step}, t, y, x, T, B, n, ld);
+        for (int i = 0; i < T * B * ld; i++)
+            if (i % ld < n) {
+                assert_true(y[i] == 0.0f || y[i] == (float)(1 / 0.7));
+                dropped += y[i] == 0.0f;
+            }
+    }
+    double p = dropped / (20.0 * T * B * n);
+    assert_true(fabs(p - 0.3) < 4 * sqrt(0.3 * 0.7 / (20.0 * T * B * n)));
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = NAN;
+    dropout_apply(&(dropout){.p = 0.9}, t, y, x, T, B, n, ld);
+    for (int i = 0; i < T * B * ld; i++)
+        assert_true(i % ld >= n || isnan(y[i]));
+    team_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_statistics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

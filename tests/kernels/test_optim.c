@@ -1,0 +1,278 @@
+/* test_optim - optimiser steps against the formulas in double precision, and against themselves.
+ *
+ *   parameters and states after 50 steps  ==  the same steps in double, to float's rounding      (that the formulas are torch's is
+ *                                             shown by the recordings in tests/trainer)
+ *   any table, any threads, any length and place in the array  ==  the scalar table: bit for bit
+ *
+ * Gradients change sign and size from step to step and some are zero, so that every branch of every formula is passed. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/optim.h"
+#include "kernels/rng.h"
+#include "tests/compare.h"
+
+enum { N = 61, STEPS = 50, LONG = 40000, CANARY = 16 };
+
+static const optim_settings settings[] = {
+    {.kind = OPTIM_KIND_SGD},
+    {.kind = OPTIM_KIND_SGD, .momentum = 0.9, .weight_decay = 0.01, .l1 = 0.003},
+    {.kind = OPTIM_KIND_SGD, .momentum = 0.8, .dampening = 0.3, .clip_value = 0.25},
+    {.kind = OPTIM_KIND_SGD, .momentum = 0.7, .nesterov = true},
+    {.kind = OPTIM_KIND_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.02},
+    {.kind = OPTIM_KIND_ADAM, .beta1 = 0.3, .beta2 = 0.9, .eps = 1e-3, .amsgrad = true},
+    {.kind = OPTIM_KIND_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .l1 = 0.01},
+    {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.99, .eps = 1e-8},
+    {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.9, .eps = 1e-2, .momentum = 0.5, .weight_decay = 0.01},
+    {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.4, .eps = 1e-2, .centered = true},
+    {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.95, .eps = 1e-2, .centered = true, .momentum = 0.9},
+    {.kind = OPTIM_KIND_ADAGRAD, .eps = 1e-10, .lr_decay = 0.1, .initial_accumulator = 0.2},
+    {.kind = OPTIM_KIND_ADAGRAD, .eps = 1e-3, .weight_decay = 0.05},
+};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+static const double lr = 0.01;
+static const float scale = 0.5f, clip = 0.75f;
+
+static float gradient_at(int step, size_t i)
+{
+    if (i % 7 == 3 && step % 3)
+        return 0.0f;
+    rng_place p = {.seed = 10, .step = (uint32_t)step, .purpose = RNG_TEST};
+    return (float)(1 << i % 4) * (rng_uniform(&p, (uint32_t)i) - 0.45f);
+}
+
+static float weight_at(size_t i)
+{
+    rng_place p = {.seed = 11, .purpose = RNG_TEST};
+    return i % 11 == 5 ? 0.0f : rng_uniform(&p, (uint32_t)i) - 0.5f;
+}
+
+typedef struct exact { /* one element in double; which of s are used, and for what, as in optim.h */
+    double w, buffer, m, v, max, mean, sum;
+} exact;
+
+static void exact_step(const optim_settings *s, exact *e, int step, double gradient, bool decay)
+{
+    double g = gradient * (double)scale * (double)clip, wd = decay ? s->weight_decay : 0;
+    if (s->clip_value > 0)
+        g = fmax(-s->clip_value, fmin(s->clip_value, g));
+    if (s->kind != OPTIM_KIND_ADAMW)
+        g += wd * e->w;
+    if (decay)
+        g += s->l1 * ((e->w > 0) - (e->w < 0));
+    double d;
+    switch (s->kind) {
+    case OPTIM_KIND_SGD:
+        e->buffer = step == 1 ? g : s->momentum * e->buffer + (1 - s->dampening) * g;
+        g = s->nesterov ? g + s->momentum * e->buffer : s->momentum != 0 ? e->buffer : g;
+        e->w -= lr * g;
+        break;
+    case OPTIM_KIND_ADAM:
+    case OPTIM_KIND_ADAMW:
+        if (s->kind == OPTIM_KIND_ADAMW)
+            e->w *= 1 - lr * wd;
+        e->m = s->beta1 * e->m + (1 - s->beta1) * g;
+        e->v = s->beta2 * e->v + (1 - s->beta2) * g * g;
+        e->max = fmax(e->max, e->v);
+        d = sqrt(s->amsgrad ? e->max : e->v) / sqrt(1 - pow(s->beta2, step)) + s->eps;
+        e->w -= lr / (1 - pow(s->beta1, step)) * e->m / d;
+        break;
+    case OPTIM_KIND_RMSPROP:
+        e->v = s->alpha * e->v + (1 - s->alpha) * g * g;
+        e->mean = s->alpha * e->mean + (1 - s->alpha) * g;
+        d = sqrt(s->centered ? fmax(0, e->v - e->mean * e->mean) : e->v) + s->eps;
+        e->buffer = s->momentum * e->buffer + g / d;
+        e->w -= lr * e->buffer;
+        break;
+    case OPTIM_KIND_ADAGRAD:
+        e->sum += g * g;
+        e->w -= lr / (1 + (step - 1) * s->lr_decay) * g / (sqrt(e->sum) + s->eps);
+        break;
+    }
+}
+
+static double exact_state(const exact *e, const char *name)
+{
+    const struct {
+        const char *name;
+        double value;
+    } of[] = {{"momentum_buffer", e->buffer},
+              {"exp_avg", e->m},
+              {"exp_avg_sq", e->v},
+              {"max_exp_avg_sq", e->max},
+              {"square_avg", e->v},
+              {"grad_avg", e->mean},
+              {"sum", e->sum}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (strcmp(of[i].name, name) == 0)
+            return of[i].value;
+    fail_msg("no state is called %s", name);
+    return 0;
+}
+
+typedef struct run {
+    float *w, *grad, *state[OPTIM_STATES_MAX];
+    const char *name[OPTIM_STATES_MAX];
+    int states;
+} run;
+
+static float *floats(size_t n)
+{
+    float *x = malloc((n + CANARY) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = n; i < n + CANARY; i++)
+        x[i] = -12345.0f;
+    return x;
+}
+
+/* `steps` steps on n elements, as elements first..first+n-1 of a longer array would take them. */
+static run train(const optim_settings *s, const char *name, int threads, size_t first, size_t n, int steps,
+                 bool decay)
+{
+    team *t = team_open(threads, kernels_select(name));
+    assert_non_null(t);
+    run r = {.w = floats(n), .grad = floats(n)};
+    r.states = optim_states(s, r.name);
+    for (int k = 0; k < r.states; k++) {
+        r.state[k] = floats(n);
+        for (size_t i = 0; i < n; i++)
+            r.state[k][i] = optim_state_start(s, k);
+    }
+    for (size_t i = 0; i < n; i++)
+        r.w[i] = weight_at(first + i);
+    for (int step = 1; step <= steps; step++) {
+        for (size_t i = 0; i < n; i++)
+            r.grad[i] = gradient_at(step, first + i);
+        optim_piece(t, s, step, lr, scale, clip, decay, r.w, r.grad, r.state, n);
+    }
+    for (int k = -2; k < r.states; k++)
+        for (size_t i = n; i < n + CANARY; i++)
+            assert_true((k == -2 ? r.w : k == -1 ? r.grad : r.state[k])[i] == -12345.0f);
+    team_close(t);
+    return r;
+}
+
+static void free_run(run *r)
+{
+    free(r->w);
+    free(r->grad);
+    for (int k = 0; k < r->states; k++)
+        free(r->state[k]);
+}
+
+static void assert_same_run(const char *what, const run *a, const run *b, size_t first, size_t n)
+{
+    assert_true(same_bits(what, a->w, b->w + first, n));
+    for (int k = 0; k < a->states; k++)
+        assert_true(same_bits(what, a->state[k], b->state[k] + first, n));
+}
+
+static void test_against_double(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SETTINGS; i++)
+        for (int decay = 0; decay < 2; decay++) {
+            run r = train(&settings[i], NULL, 1, 0, N, STEPS, decay);
+            double w[N], of[OPTIM_STATES_MAX][N];
+            for (size_t j = 0; j < N; j++) {
+                exact e = {.w = (double)weight_at(j), .sum = settings[i].initial_accumulator};
+                for (int step = 1; step <= STEPS; step++)
+                    exact_step(&settings[i], &e, step, (double)gradient_at(step, j), decay);
+                w[j] = e.w;
+                for (int k = 0; k < r.states; k++)
+                    of[k][j] = exact_state(&e, r.name[k]);
+            }
+            char what[40];
+            snprintf(what, sizeof what, "setting %d", i);
+            assert_true(close_floats(what, r.w, w, N, 0.5, 5e-6));
+            for (int k = 0; k < r.states; k++)
+                assert_true(close_floats(r.name[k], r.state[k], of[k], N, 0.5, 5e-6));
+            free_run(&r);
+        }
+}
+
+static void test_same_bits(void **state)
+{
+    (void)state;
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int i = 0; i < SETTINGS; i++) {
+        run want = train(&settings[i], "scalar", 1, 0, N, 5, true);
+        run longer = train(&settings[i], "scalar", 2, 0, LONG, 3, true);
+        for (int k = 0; k < count; k++) {
+            if (!kernels_usable(all[k]))
+                continue;
+            for (size_t n = 1; n <= N;
+                 n += n < 36 ? 1 : 12) { /* lengths around vectors, at another place in them */
+                run r = train(&settings[i], kernels_name(all[k]), 1, N - n, n, 5, true);
+                assert_same_run("a piece", &r, &want, N - n, n);
+                free_run(&r);
+            }
+            run r = train(&settings[i], kernels_name(all[k]), 3, 0, LONG, 3, true);
+            assert_same_run("threads", &r, &longer, 0, LONG);
+            free_run(&r);
+        }
+        free_run(&want);
+        free_run(&longer);
+    }
+}
+
+static void test_states(void **state)
+{
+    (void)state;
+    const int count[SETTINGS] = {0, 1, 1, 1, 2, 3, 2, 1, 2, 2, 3, 1, 1};
+    const char *name[OPTIM_STATES_MAX];
+    for (int i = 0; i < SETTINGS; i++) {
+        assert_int_equal(optim_states(&settings[i], name), count[i]);
+        assert_true(optim_state_start(&settings[i], 0) == (i == 11 ? 0.2f : 0.0f));
+    }
+}
+
+/* A gradient that is not a number reaches the parameter even where values are clipped; a large one is clipped. */
+static void test_not_a_number(void **state)
+{
+    (void)state;
+    team *t = team_open(1, kernels_select(NULL));
+    const optim_settings s = {.kind = OPTIM_KIND_SGD, .clip_value = 0.5};
+    float w[3] = {1, 1, 1}, *none[OPTIM_STATES_MAX] = {NULL};
+    const float grad[3] = {NAN, INFINITY, -1e30f};
+    optim_piece(t, &s, 1, 1.0, 1.0f, 1.0f, true, w, grad, none, 3);
+    assert_true(isnan(w[0]) && w[1] == 0.5f && w[2] == 1.5f);
+    team_close(t);
+}
+
+/* The centered variance of a constant gradient is rounding noise about its true value; its root must not be NaN. */
+static void test_centered_constant(void **state)
+{
+    (void)state;
+    team *t = team_open(1, kernels_select(NULL));
+    const optim_settings s = {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.9, .eps = 1e-3, .centered = true};
+    float w[8] = {0}, mean[8] = {0}, square[8] = {0}, grad[8];
+    float *states[OPTIM_STATES_MAX] = {square, mean};
+    for (int i = 0; i < 8; i++)
+        grad[i] = 0.1f + 0.37f * (float)i;
+    for (int step = 1; step <= 400; step++)
+        optim_piece(t, &s, step, 1e-6, 1.0f, 1.0f, true, w, grad, states, 8);
+    for (int i = 0; i < 8; i++)
+        assert_true(isfinite(w[i]) && w[i] < 0.0f);
+    team_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_double),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_centered_constant),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

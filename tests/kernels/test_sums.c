@@ -1,0 +1,214 @@
+/* test_sums - the tree over partials, norms over blocks, the search for what is not finite.
+ *
+ *   sums_tree of any cut of [0,S) into ranks' partials  ==  the tree of all leaves, written as a recursion: bit for bit
+ *   sums_squares, sums_blocks  ==  their definition (16 lanes, one tree) written apart: bit for bit, in every table
+ *   and close to the plain sum; one bad element anywhere is found.
+ *
+ * The partials are random, so that another order of additions gives other bits (asked for below: the test can fail). */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/rng.h"
+#include "kernels/sums.h"
+#include "tests/compare.h"
+
+enum { SMAX = 20, N = 3000, RAGGED = 2 * BLOCK_FLOATS + 77 };
+
+static float leaf[SMAX][N + 1], made[SMAX][N + 1], out[N + 16];
+static double leaf_double[SMAX];
+
+static void fill(float *x, size_t n, uint32_t row)
+{
+    rng_place p = {.seed = 5, .row = row, .purpose = RNG_TEST};
+    for (size_t i = 0; i < n; i++)
+        x[i] = 2.0f * rng_uniform(&p, (uint32_t)i) - 1.0f;
+}
+
+static void tree(float *to, int a, int b)
+{
+    if (b - a == 1) {
+        memcpy(to, leaf[a], sizeof leaf[a]);
+        return;
+    }
+    float *right = malloc(sizeof leaf[0]);
+    assert_non_null(right);
+    tree(to, a, shard_split(a, b));
+    tree(right, shard_split(a, b), b);
+    for (int i = 0; i < N + 1; i++)
+        to[i] += right[i];
+    free(right);
+}
+
+static double tree_double(int a, int b)
+{
+    int m = b - a > 1 ? shard_split(a, b) : a;
+    return b - a == 1 ? leaf_double[a] : tree_double(a, m) + tree_double(m, b);
+}
+
+/* Calls check once for every usable table, with one thread more each time. */
+static void each_team(void (*check)(team *t))
+{
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int k = 0; k < count; k++)
+        if (kernels_usable(all[k])) {
+            team *t = team_open(1 + k, all[k]);
+            assert_non_null(t);
+            check(t);
+            team_close(t);
+        }
+}
+
+static void check_tree(team *t)
+{
+    static float want[N + 1];
+    for (int S = 1; S <= SMAX; S++) {
+        tree(want, 0, S);
+        for (int size = 1; size <= S; size++) {
+            shard_node node[SMAX];
+            const float *part[SMAX];
+            double part_double[SMAX];
+            int nodes = 0;
+            for (int r = 0; r < size; r++) {
+                shards p;
+                shards_init(&p, S, S, r, size);
+                for (int i = 0; i < p.nodes; i++, nodes++) {
+                    node[nodes] = p.node[i];
+                    tree(made[nodes], p.node[i].first, p.node[i].last);
+                    part[nodes] = made[nodes];
+                    part_double[nodes] = tree_double(p.node[i].first, p.node[i].last);
+                }
+            }
+            for (int i = 0; i < N + 16; i++)
+                out[i] = 7.0f;
+            sums_tree(t, out, part, node, nodes, S, N);
+            assert_true(same_bits("tree", out, want, N));
+            for (int i = N; i < N + 16; i++)
+                assert_true(out[i] == 7.0f);
+            assert_true(sums_tree_double(part_double, node, nodes, S) == tree_double(0, S));
+            sums_tree(t, made[0], part, node, nodes, S, N); /* in place */
+            assert_true(same_bits("tree in place", made[0], want, N));
+        }
+    }
+}
+
+static void test_tree(void **state)
+{
+    (void)state;
+    for (int s = 0; s < SMAX; s++) {
+        fill(leaf[s], N + 1, (uint32_t)s);
+        leaf_double[s] = (double)leaf[s][0] / 3;
+    }
+    each_team(check_tree);
+}
+
+/* The order matters with these numbers: a plain chain gives other bits somewhere. */
+static void test_order_shows(void **state)
+{
+    (void)state;
+    static float want[N + 1], chain[N + 1];
+    tree(want, 0, 8);
+    memset(chain, 0, sizeof chain);
+    for (int s = 0; s < 8; s++)
+        for (int i = 0; i < N; i++)
+            chain[i] += leaf[s][i];
+    assert_memory_not_equal(chain, want, N * sizeof(float));
+}
+
+/* Denormals are flushed, as everywhere where a parameter can be reached (rule R8). */
+static void check_flush(team *t)
+{
+    const float a[2] = {1e-39f, 1.5e-38f}, b[2] = {1e-39f, -1.4e-38f};
+    const float *part[2] = {a, b};
+    const shard_node node[2] = {{0, 1}, {1, 2}};
+    sums_tree(t, out, part, node, 2, 2, 2);
+    assert_true(out[0] == 0.0f && out[1] == 0.0f);
+}
+
+static void test_flush(void **state)
+{
+    (void)state;
+    each_team(check_flush);
+}
+
+static double squares(const float *x, size_t n, float scale)
+{
+    double lane[16] = {0};
+    for (size_t i = 0; i < n; i++) {
+        float g = x[i] * scale;
+        lane[i % 16] += (double)g * (double)g;
+    }
+    for (int half = 8; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            lane[j] += lane[j + half];
+    return lane[0];
+}
+
+static float ragged[RAGGED];
+
+static void check_squares(team *t)
+{
+    for (size_t n = 1; n <= RAGGED; n += n < 70 ? 1 : n / 3) {
+        double block[3] = {-1, -1, -1}, plain = 0;
+        sums_squares(t, block, ragged, n, 0.3f);
+        for (size_t i = 0, b = 0; i < n; i += BLOCK_FLOATS, b++)
+            assert_true(block[b] == squares(ragged + i, n - i < BLOCK_FLOATS ? n - i : BLOCK_FLOATS, 0.3f));
+        for (size_t i = 0; i < n; i++)
+            plain += 0.09 * (double)ragged[i] * (double)ragged[i];
+        assert_true(
+            close_double("squares", sums_blocks(block, (n + BLOCK_FLOATS - 1) / BLOCK_FLOATS), plain, 1e-6));
+    }
+}
+
+static void test_squares(void **state)
+{
+    (void)state;
+    fill(ragged, RAGGED, 99);
+    each_team(check_squares);
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= SMAX; n++)
+        assert_true(sums_blocks(leaf_double, (size_t)n) == tree_double(0, n));
+    assert_true(sums_blocks(leaf_double, 0) == 0.0);
+}
+
+static void check_finite(team *t)
+{
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (size_t n = 1; n <= RAGGED; n += n < 70 ? 1 : n / 3) {
+        assert_true(sums_all_finite(t, ragged, n));
+        for (size_t i = 0; i < n; i += 1 + n / 50) {
+            float keep = ragged[i];
+            ragged[i] = bad[i % 3];
+            assert_false(sums_all_finite(t, ragged, n));
+            ragged[i] = keep;
+        }
+        ragged[n - 1] = 3.4e38f; /* large is finite */
+        assert_true(sums_all_finite(t, ragged, n));
+    }
+}
+
+static void test_finite(void **state)
+{
+    (void)state;
+    fill(ragged, RAGGED, 99);
+    each_team(check_finite);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tree),    cmocka_unit_test(test_order_shows), cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_squares), cmocka_unit_test(test_blocks),      cmocka_unit_test(test_finite),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
