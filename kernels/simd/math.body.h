@@ -1,9 +1,9 @@
 /* math.body.h - exp, log, tanh and the logistic function in single precision, from fma, add, multiply, divide alone (rule R8).
  *
- * Coefficients: coefficients.py.  Worst errors found over all 2^32 inputs (test_math, option --all), normal results:
+ * Coefficients: coefficients.py.  Worst errors (test_math; its option --all takes all 2^32 inputs), normal results:
  *
- *   exp      1.0 ulp    0 below -104, +inf above 88.73         log      1.0 ulp    -inf at +-0, NaN below 0
- *   tanh     2.0 ulp    keeps the sign of 0, +-1 beyond 10     sigmoid  2.0 ulp    results below 2^-126 may become 0
+ *   exp      1.0 ulp    0 below -104, +inf above 88.73         log      0.8 ulp    -inf at +-0, NaN below 0
+ *   tanh     2.5 ulp    keeps the sign of 0, +-1 beyond 10     sigmoid  2.3 ulp    results below 2^-126 may become 0
  *
  * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum: no conversion is
  * needed, whose answer to NaN and to large values would differ between instruction sets. */

@@ -1,0 +1,277 @@
+/* test_gemm.c - packed products: against plain double precision, and the bits that must not depend on tiles, tables and tasks.
+ *
+ * Identities:
+ *   C        == double, within the error that K roundings allow      M 1..49, columns 1..49, K 0..49, primes, 650; A by rows and by columns
+ *   C        == one chain of fmaf written out                        bit for bit, hence every table and every cut
+ *   gemm_job == one call over everything                             bit for bit
+ *   gemm_tree == double, and == the tree of its shards' chains       bit for bit
+ * Nothing is written beside C: canaries stand between its rows and after it. */
+#include "kernels/gemm.h"
+
+#include "tests/compare.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CANARY 1e30f
+
+static uint32_t seed = 7;
+
+static float *random_floats(size_t n)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(int32_t)seed * 0x1p-31f;
+    }
+    return x;
+}
+
+typedef struct shape {
+    int M, N, K;
+} shape;
+
+/* One product by k->gemm against the chain written out; W (N,K) is B transposed. */
+static void check_gemm(const kernels *k, shape z, bool by_rows, gemm_start start)
+{
+    const int P = (z.N + 15) / 16;
+    const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, ldc = (size_t)P * 16 + 3,
+                 panel = K * 16 + 32;
+    float *A = random_floats(M * K), *W = random_floats(N * K), *bias = random_floats((size_t)P * 16);
+    float *B = random_floats((size_t)P * panel), *C = random_floats(M * ldc),
+          *before = malloc((M * ldc + 1) * sizeof *C);
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = (size_t)P * 16; j < ldc; j++)
+            C[i * ldc + j] = CANARY;
+    C[M * ldc] = CANARY;
+    memcpy(before, C, (M * ldc + 1) * sizeof *C);
+    for (int p = 0; p < P; p++)
+        gemm_pack_rows(k, B + (size_t)p * panel, W + (size_t)p * 16 * K, K,
+                       z.N - 16 * p < 16 ? z.N - 16 * p : 16, z.K);
+    k->gemm(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, panel, C, ldc, start, bias);
+    for (size_t i = 0; i < M; i++) {
+        for (size_t j = 0; j < N; j++) {
+            float chain = start == GEMM_ZERO ? 0 : start == GEMM_BIAS ? bias[j] : before[i * ldc + j];
+            double exact = (double)chain, size = fabs(exact);
+            for (size_t q = 0; q < K; q++) {
+                const float a = by_rows ? A[i * K + q] : A[q * M + i];
+                chain = fmaf(a, W[j * K + q], chain);
+                exact += (double)a * (double)W[j * K + q];
+                size += fabs((double)a * (double)W[j * K + q]);
+            }
+            assert_true(C[i * ldc + j] == chain);
+            assert_true(fabs((double)chain - exact) <= (double)(K + 1) * 0x1p-24 * size);
+        }
+        for (size_t j = N; j < (size_t)P * 16 && start == GEMM_ZERO; j++)
+            assert_true(C[i * ldc + j] == 0.0f);
+        for (size_t j = (size_t)P * 16; j < ldc; j++)
+            assert_true(C[i * ldc + j] == CANARY);
+    }
+    assert_true(C[M * ldc] == CANARY);
+    free(A);
+    free(W);
+    free(bias);
+    free(B);
+    free(C);
+    free(before);
+}
+
+static void each_table(void (*check)(const kernels *k))
+{
+    int tables;
+    const kernels *const *k = kernels_all(&tables);
+    for (int i = 0; i < tables; i++)
+        if (kernels_usable(k[i]))
+            check(k[i]);
+}
+
+static void all_shapes(const kernels *k)
+{
+    for (int i = 1; i <= 49; i++) {
+        check_gemm(k, (shape){i, 17, 19}, i % 2, GEMM_ZERO);
+        check_gemm(k, (shape){i, 33, 8}, i % 2 == 0, GEMM_BIAS);
+        check_gemm(k, (shape){13, i, 23}, i % 2, GEMM_CONTINUE);
+        check_gemm(k, (shape){11, 32, i - 1}, i % 2, GEMM_BIAS);
+        check_gemm(k, (shape){25, 16, i - 1}, i % 2 == 0, GEMM_ZERO);
+    }
+    static const shape odd[] = {{1, 1, 1},     {53, 61, 67},   {97, 31, 101},
+                                {20, 64, 650}, {12, 650, 131}, {7, 48, 1031}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        for (int by_rows = 0; by_rows < 2; by_rows++)
+            check_gemm(k, odd[i], by_rows, GEMM_ZERO);
+}
+
+static void test_gemm_shapes(void **state)
+{
+    (void)state;
+    each_table(all_shapes);
+}
+
+static void test_gemm_pack_columns(void **state)
+{
+    (void)state;
+    float *W = random_floats(9 * 21), panel[11 * 16 + 1];
+    panel[11 * 16] = CANARY;
+    gemm_pack_columns(panel, W + 16, 21, 5, 9, 2);
+    for (int q = 0; q < 11; q++)
+        for (int j = 0; j < 16; j++)
+            assert_true(panel[q * 16 + j] == (q < 9 && j < 5 ? W[q * 21 + 16 + j] : 0.0f));
+    assert_true(panel[11 * 16] == CANARY);
+    free(W);
+}
+
+static void jobs(const kernels *k)
+{
+    static const shape shapes[] = {
+        {1, 16, 1}, {100, 16 * 9, 40}, {205, 16 * 11, 700}, {97, 16 * 5, 337}, {12, 32, 0}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const shape z = shapes[i];
+        const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, lda = K + 5;
+        float *A = random_floats(M * lda), *B = random_floats(N * K), *bias = random_floats(N);
+        float *C = random_floats(M * N), *whole = random_floats(M * N);
+        gemm_job j = {.M = z.M,
+                      .P = z.N / 16,
+                      .K = z.K,
+                      .a = A,
+                      .lda = lda,
+                      .b = B,
+                      .c = C,
+                      .ldc = N,
+                      .start = GEMM_BIAS,
+                      .bias = bias};
+        for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
+            gemm_job_task(k, &j, task);
+        k->gemm(z.M, j.P, z.K, A, lda, 1, B, K * 16, whole, N, GEMM_BIAS, bias);
+        assert_true(same_bits("job", C, whole, M * N));
+        free(A);
+        free(B);
+        free(bias);
+        free(C);
+        free(whole);
+    }
+}
+
+static void test_gemm_job(void **state)
+{
+    (void)state;
+    each_table(jobs);
+}
+
+/* ---- the tree ---- */
+
+typedef struct rows_shape {
+    int M;
+} rows_shape;
+
+static size_t natural_row(const void *arg, int i, int *valid)
+{
+    const rows_shape *s = arg;
+    *valid = s->M - 16 * i < 16 ? s->M - 16 * i : 16;
+    return (size_t)i * 16;
+}
+
+/* x (T,rows,lda), y (T,rows,ldb): sum over the shards [a,b), element (i,j) of the product or column sum i (j < 0). */
+static float tree_sum(const float *x, size_t lda, const float *y, size_t ldb, const shards *p, int T, int a,
+                      int b, int i, int j)
+{
+    if (b - a >= 2) {
+        int middle = shard_split(a, b);
+        return tree_sum(x, lda, y, ldb, p, T, a, middle, i, j) +
+               tree_sum(x, lda, y, ldb, p, T, middle, b, i, j);
+    }
+    float chain = 0;
+    for (int t = 0; t < T; t++)
+        for (int r = shard_row(p->B, p->S, a) - p->row0; r < shard_row(p->B, p->S, a + 1) - p->row0; r++) {
+            const size_t row = (size_t)(t * p->rows + r);
+            chain = j < 0 ? chain + x[row * lda + (size_t)i]
+                          : fmaf(x[row * lda + (size_t)i], y[row * ldb + (size_t)j], chain);
+        }
+    return chain;
+}
+
+static void check_tree(const kernels *k, int T, int B, int S, int rank, int size, int M, int N)
+{
+    shards p;
+    shards_init(&p, B, S, rank, size);
+    const size_t rows = (size_t)T * (size_t)p.rows, lda = (size_t)PAD16(M), ldb = (size_t)PAD16(N);
+    const size_t ldc = (size_t)N, stride = (size_t)M * ldc + 2, sums_stride = (size_t)M + 1;
+    float *x = random_floats(rows * lda), *y = random_floats(rows * ldb);
+    float *a = random_floats(rows * lda), *b = random_floats(rows * ldb);
+    float *c = random_floats((size_t)p.nodes * stride), *sums = random_floats((size_t)p.nodes * sums_stride);
+    for (size_t i = 0; i < lda / 16; i++)
+        gemm_pack_shards(a + i * rows * 16, x + i * 16, lda, &p, T);
+    for (size_t i = 0; i < ldb / 16; i++)
+        gemm_pack_shards(b + i * rows * 16, y + i * 16, ldb, &p, T);
+    for (int n = 0; n < p.nodes; n++) {
+        c[(size_t)n * stride + (size_t)M * ldc] = CANARY;
+        sums[(size_t)n * sums_stride + (size_t)M] = CANARY;
+    }
+    rows_shape natural = {M};
+    gemm_tree j = {.p = &p,
+                   .T = T,
+                   .pa = (int)lda / 16,
+                   .pb = (int)ldb / 16,
+                   .a = a,
+                   .b = b,
+                   .row = natural_row,
+                   .shape = &natural,
+                   .c = c,
+                   .ldc = ldc,
+                   .stride = stride,
+                   .N = N};
+    for (long task = 0; task < gemm_tree_tasks(&j); task++)
+        gemm_tree_task(k, &j, task);
+    for (int i = 0; i < j.pa; i++)
+        gemm_tree_sums(&j, i, sums, sums_stride);
+    for (int n = 0; n < p.nodes; n++) {
+        const shard_node node = p.node[n];
+        for (int i = 0; i < M; i++) {
+            assert_true(sums[(size_t)n * sums_stride + (size_t)i] ==
+                        tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, -1));
+            for (int q = 0; q < N; q++)
+                assert_true(c[(size_t)n * stride + (size_t)i * ldc + (size_t)q] ==
+                            tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, q));
+        }
+        assert_true(c[(size_t)n * stride + (size_t)M * ldc] == CANARY);
+        assert_true(sums[(size_t)n * sums_stride + (size_t)M] == CANARY);
+    }
+    free(x);
+    free(y);
+    free(a);
+    free(b);
+    free(c);
+    free(sums);
+}
+
+static void trees(const kernels *k)
+{
+    check_tree(k, 3, 9, 4, 0, 1, 20, 50);
+    check_tree(k, 2, 13, 13, 0, 1, 37, 16);
+    check_tree(k, 4, 11, 6, 1, 2, 16, 33); /* two maximal subtrees */
+    check_tree(k, 1, 1, 1, 0, 1, 1, 1);
+    check_tree(k, 35, 20, 4, 0, 1, 90, 150); /* several blocks of both operands */
+}
+
+static void test_gemm_tree(void **state)
+{
+    (void)state;
+    each_table(trees);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gemm_shapes),
+        cmocka_unit_test(test_gemm_pack_columns),
+        cmocka_unit_test(test_gemm_job),
+        cmocka_unit_test(test_gemm_tree),
+    };
+    return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
+}

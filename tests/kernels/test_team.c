@@ -1,0 +1,112 @@
+/* test_team.c - the team: every task of every phase is done exactly once, phases are in order, and the float state is as promised.
+ *
+ * Each phase's tasks add to what the phase before left, unsynchronised but for the barrier: a task lost, done twice or begun before the
+ * barrier changes the sum, and ThreadSanitizer sees the race (preset tsan). */
+#include "kernels/team.h"
+
+#include <math.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TASKS_MAX 97
+#define PHASES    60
+
+typedef struct phases {
+    long tasks;
+    int done
+        [2]
+        [TASKS_MAX]; /* done[f % 2] of every task is f when phase f begins, and done[(f+1) % 2] is f+1 when it ends */
+    bool wrong;
+} phases;
+
+static void count_phases(member *m, void *arg)
+{
+    phases *p = arg;
+    for (int phase = 0; phase < PHASES; phase++) {
+        for (long i; (i = team_claim(m, p->tasks)) >= 0;) {
+            long other = p->tasks - 1 - i; /* most likely done by another thread */
+            if (p->done[phase % 2][other] != phase)
+                p->wrong = true;
+            p->done[(phase + 1) % 2][i] += phase == 0 ? 1 : 2;
+            if (i == 0 && phase % 7 == 3)
+                sched_yield();
+        }
+        team_barrier(m);
+    }
+}
+
+static void test_each_task_once(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        team *t = team_open(threads, kernels_select(NULL));
+        assert_non_null(t);
+        assert_int_equal(team_threads(t), threads);
+        for (long tasks = 0; tasks <= TASKS_MAX; tasks = tasks < 4 ? tasks + 1 : 3 * tasks + 4) {
+            phases p = {.tasks = tasks};
+            team_run(t, count_phases, &p);
+            assert_false(p.wrong);
+            for (long i = 0; i < tasks; i++) {
+                assert_int_equal(p.done[PHASES % 2][i], PHASES);
+                assert_int_equal(p.done[(PHASES + 1) % 2][i], PHASES - 1);
+            }
+        }
+        team_close(t);
+    }
+}
+
+typedef struct seen {
+    int id_seen[8];
+    float flushed[8], rounded[8];
+    char *scratch[8];
+    int size;
+} seen;
+
+static void look_around(member *m, void *arg)
+{
+    seen *s = arg;
+    s->id_seen[m->id]++;
+    if (m->id == 0)
+        s->size = m->size;
+    volatile float tiny = 0x1p-100f, small = 0x1p-140f, one = 1.0f, bit = 0x1p-24f;
+    s->flushed[m->id] = tiny * tiny * 0x1p80f + small; /* FTZ and DAZ: 0 */
+    s->rounded[m->id] = one + bit;                     /* to nearest even: 1 */
+    s->scratch[m->id] = team_scratch(m, 5000);
+    memset(s->scratch[m->id], m->id, 5000);
+}
+
+static void test_members(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        team *t = team_open(threads, kernels_select("scalar"));
+        assert_true(team_reserve(t, 100) && team_reserve(t, 5000) && team_reserve(t, 10));
+        seen s = {0};
+        team_run(t, look_around, &s);
+        assert_int_equal(s.size, threads);
+        for (int i = 0; i < threads; i++) {
+            assert_int_equal(s.id_seen[i], 1);
+            assert_true(s.flushed[i] == 0.0f && s.rounded[i] == 1.0f);
+            assert_int_equal((uintptr_t)s.scratch[i] % 64, 0);
+            assert_int_equal(s.scratch[i][4999], i);
+        }
+        team_close(t);
+    }
+    volatile float small = 0x1p-140f; /* the caller's own state is back */
+    assert_true(small * 0.5f > 0.0f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_task_once),
+        cmocka_unit_test(test_members),
+    };
+    return cmocka_run_group_tests_name("team", tests, NULL, NULL);
+}
