@@ -92,8 +92,7 @@ static void test_forms_of_the_same(void **state)
         "data: {corpus: a b.h5, bptt: 20}\nmodel: {cell: gru}\n",
         "{\"data\": {\"corpus\": \"a b.h5\", \"bptt\": 20}, \"model\": {\"cell\": \"gru\"}}",
         "---\nmodel:\n  cell: 'gru'\ndata:\n  # where\n  corpus: a b.h5   # here\n  bptt: 20\n...\n",
-        "\xef\xbb\xbf"
-        "data: {corpus: a b.h5, bptt: 20}\r\nmodel: {cell: gru}\r\n",
+        "\xef\xbb\xbf---\ndata: {corpus: a b.h5, bptt: 20}\r\nmodel: {cell: gru}\r\n",
         "data:\n    corpus: >-\n        a\n        b.h5\n    bptt: 20\nmodel: {cell: gru}",
         "data: {corpus: \"a\\x20b.h5\", bptt: 20}\nmodel: {cell: gru}\neval: {}\n",
     };
