@@ -1,7 +1,7 @@
 /* test_bits.c - the bits of loss, gradients and carried state are a function of model, data and seed alone.
  *
- *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among 1 .. S ranks       bit for bit
- *   score of a row among others      ==  score of the same row alone                                     bit for bit
+ *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among 1, 2, 5, 8 ranks    bit for bit
+ *   score of a row among others      ==  score of the same row alone                                       bit for bit
  *
  * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree, are combined
  * here as the communicator combines them.  Dropout is on, sizes are odd, the second window is shorter and starts from
@@ -141,7 +141,7 @@ static void test_tables_threads_ranks(void **unused)
                     continue;
                 for (int threads = 1; threads <= 3; threads++)
                     check(&want, all[i], threads, 1, &o);
-                for (int ranks = 2; ranks <= S; ranks++)
+                for (int ranks = 2; ranks <= S; ranks += 3)
                     check(&want, all[i], 2, ranks, &o);
             }
             free(want.gradient);
