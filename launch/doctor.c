@@ -8,6 +8,7 @@
 #include "launch/binding.h"
 #include "trainer/run.h"
 
+#include <errno.h> /* program_invocation_name */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,7 +286,7 @@ static void decide(report *r)
 static status print_all(report *r, error *e)
 {
     char line[BINDING_LINE], warning[BINDING_TEXT], command[BINDING_LINE / 2];
-    snprintf(command, sizeof command, "unroll %s", r->q->arguments);
+    snprintf(command, sizeof command, "%s %s", program_invocation_name, r->q->arguments);
     status s = STATUS_OK;
     print_software(r);
     print_huge_pages(r);
@@ -297,11 +298,13 @@ static status print_all(report *r, error *e)
         s = print_configuration(r, e);
     if (s != STATUS_OK)
         return s;
-    if (binding_warning(&r->here, r->q->threads, command, warning))
+    bool warned = binding_warning(&r->here, r->q->threads, command, warning);
+    if (warned)
         fprintf(r->out, "\nwarning: %s\n", warning);
     binding_launch_line(&r->here, r->ranks, r->host_ranks, command, line);
-    fprintf(r->out, "\n%d rank%s here, each with cores of its own:\n  %s\n", r->ranks, plural(r->ranks),
-            line);
+    if (!warned || strstr(warning, line) == NULL)
+        fprintf(r->out, "\n%d rank%s of this host, launched so that each has its own cores:\n  %s\n",
+                r->ranks, plural(r->ranks), line);
     return STATUS_OK;
 }
 
