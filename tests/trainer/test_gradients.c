@@ -150,7 +150,7 @@ static void problem_open(problem *p, oracle_cell cell, const sizes *s, bool tied
         assert_true(p->tables < TABLES_MAX);
         for (int r = 0; r < ranks; r++) {
             net_plan plan = {.table = table[i],
-                             .threads = 3,
+                             .threads = 1 + p->tables % 3,
                              .T = s->T,
                              .B = s->B,
                              .S = s->S,
