@@ -3,14 +3,23 @@
 
 #include <string.h>
 
-/* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim. */
-#define JOB_ROWS   96
-#define JOB_PANELS 4
-#define JOB_DEPTH  336
+/* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim.  Blocks end at multiples
+ * of the largest register tile, so that only the last rows and panels of a matrix leave it partly empty. */
+#define JOB_ROWS    96
+#define JOB_PANELS  4
+#define JOB_DEPTH   336
+#define TILE_ROWS   12
+#define TILE_PANELS 2
 
 #define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
 #define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
-#define TREE_PANELS 2            /* panels of B in a tile */
+
+/* Where block i of `blocks` begins when n is cut at multiples of `unit`. */
+static int cut(int n, int unit, long i, long blocks)
+{
+    const long at = ((n + unit - 1) / unit) * i / blocks * unit;
+    return at < n ? (int)at : n;
+}
 
 static int div_up(int n, int unit)
 {
@@ -25,18 +34,24 @@ void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, i
     k->gemm_pack_rows(panel, row, K);
 }
 
-void gemm_pack_columns(float *panel, const float *W, size_t ld, int valid, int K, int zero_rows)
+void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K,
+                       int zero_rows)
 {
-    if (valid < 16)
-        memset(panel, 0, (size_t)K * 16 * sizeof *panel);
-    for (int k = 0; k < K; k++) {
+    const int panels = div_up(columns, 16), last = columns - 16 * (panels - 1);
+    for (int k = 0; k < K + zero_rows; k++, panel += 16) {
+        if (k >= K || last < 16)
+            for (int i = 0; i < panels; i++)
+                memset(panel + (size_t)i * stride, 0, 16 * sizeof *panel);
+        if (k >= K)
+            continue;
         const float *from = W + (size_t)k * ld;
-        if (valid == 16)
-            memcpy(panel + (size_t)k * 16, from, 16 * sizeof *panel);
-        else
-            memcpy(panel + (size_t)k * 16, from, (size_t)valid * sizeof *panel);
+        for (int i = 0; i < panels; i++, from += 16) {
+            if (i < panels - 1 || last == 16)
+                memcpy(panel + (size_t)i * stride, from, 16 * sizeof *panel); /* of constant size: one move */
+            else
+                memcpy(panel + (size_t)i * stride, from, (size_t)last * sizeof *panel);
+        }
     }
-    memset(panel + (size_t)K * 16, 0, (size_t)zero_rows * 16 * sizeof *panel);
 }
 
 /* Local rows [*first, *last) of shard s. */
@@ -46,14 +61,18 @@ static void shard_rows(const shards *p, int s, int *first, int *last)
     *last = shard_row(p->B, p->S, s + 1) - p->row0;
 }
 
-void gemm_pack_shards(float *panel, const float *x, size_t ld, const shards *p, int T)
+void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T)
 {
+    const size_t stride = (size_t)T * (size_t)p->rows * 16;
     for (int s = p->first; s < p->first + p->count; s++) {
         int first, last;
         shard_rows(p, s, &first, &last);
-        for (int t = 0; t < T; t++)
-            for (int b = first; b < last; b++, panel += 16)
-                memcpy(panel, x + ((size_t)t * (size_t)p->rows + (size_t)b) * ld, 16 * sizeof *panel);
+        for (int t = 0; t < T; t++) {
+            const float *from = x + ((size_t)t * (size_t)p->rows + (size_t)first) * ld;
+            for (int b = first; b < last; b++, from += ld, panel += 16)
+                for (int i = 0; i < panels; i++)
+                    memcpy(panel + (size_t)i * stride, from + 16 * i, 16 * sizeof *panel);
+        }
     }
 }
 
@@ -67,8 +86,9 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
     const long row_blocks = div_up(j->M, JOB_ROWS), panel_blocks = div_up(j->P, JOB_PANELS);
     const long rb = task % row_blocks,
                pb = task / row_blocks; /* rows inside: a thread's share keeps its panels */
-    const int m0 = (int)(j->M * rb / row_blocks), m1 = (int)(j->M * (rb + 1) / row_blocks);
-    const int p0 = (int)(j->P * pb / panel_blocks), p1 = (int)(j->P * (pb + 1) / panel_blocks);
+    const int m0 = cut(j->M, TILE_ROWS, rb, row_blocks), m1 = cut(j->M, TILE_ROWS, rb + 1, row_blocks);
+    const int p0 = cut(j->P, TILE_PANELS, pb, panel_blocks),
+              p1 = cut(j->P, TILE_PANELS, pb + 1, panel_blocks);
     const size_t panel = (size_t)j->K * 16;
     const int depth_blocks = j->K > 0 ? div_up(j->K, JOB_DEPTH) : 1;
     const float *bias = j->bias ? j->bias + (size_t)p0 * 16 : NULL;
@@ -89,8 +109,8 @@ typedef struct tree_blocks {
 static tree_blocks tree_cut(const gemm_tree *j)
 {
     size_t panel_bytes = (size_t)j->T * (size_t)j->p->rows * 16 * sizeof(float);
-    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2 / TREE_PANELS * TREE_PANELS;
-    panels = panels < TREE_PANELS ? TREE_PANELS : panels > 8 ? 8 : panels;
+    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2 / TILE_PANELS * TILE_PANELS;
+    panels = panels < TILE_PANELS ? TILE_PANELS : panels > 8 ? 8 : panels;
     return (tree_blocks){div_up(j->pa, panels), div_up(j->pb, panels)};
 }
 
@@ -103,13 +123,13 @@ long gemm_tree_tasks(const gemm_tree *j)
 /* One tile: 16 rows of C from panel a, up to 32 columns from panels b, b+1; the chain of each shard, added up the tree while hot. */
 static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
 {
-    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TREE_PANELS];
+    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TILE_PANELS];
     const shards *p = j->p;
     const size_t panel = (size_t)j->T * (size_t)p->rows * 16;
     const float *a = j->a + (size_t)ia * panel, *b = j->b + (size_t)ib * panel;
-    const int panels = j->pb - ib < TREE_PANELS ? j->pb - ib : TREE_PANELS;
+    const int panels = j->pb - ib < TILE_PANELS ? j->pb - ib : TILE_PANELS;
     const int columns = j->N - 16 * ib < 16 * panels ? j->N - 16 * ib : 16 * panels;
-    const size_t row = (size_t)(16 * TREE_PANELS);
+    const size_t row = (size_t)(16 * TILE_PANELS);
     int valid;
     const size_t row0 = j->row(j->shape, ia, &valid);
     for (int n = 0; n < p->nodes; n++) {
@@ -123,8 +143,7 @@ static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
             b += (size_t)K * 16;
             for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
                 open--;
-                for (size_t i = 0; i < 16 * row; i++)
-                    level[open - 1][i] += level[open][i];
+                k->add(level[open - 1], level[open - 1], level[open], 16 * row);
             }
         }
         float *c = j->c + (size_t)n * j->stride + row0 * j->ldc + (size_t)ib * 16;
@@ -137,15 +156,15 @@ void gemm_tree_task(const kernels *k, const gemm_tree *j, long task)
 {
     const tree_blocks n = tree_cut(j);
     const long ta = task / n.b, tb = task % n.b;
-    const int pairs = div_up(j->pb, TREE_PANELS);
+    const int pairs = div_up(j->pb, TILE_PANELS);
     const int a0 = (int)(j->pa * ta / n.a), a1 = (int)(j->pa * (ta + 1) / n.a);
     const int b0 = (int)(pairs * tb / n.b), b1 = (int)(pairs * (tb + 1) / n.b);
     for (int ib = b0; ib < b1; ib++)
         for (int ia = a0; ia < a1; ia++)
-            tree_tile(k, j, ia, ib * TREE_PANELS);
+            tree_tile(k, j, ia, ib * TILE_PANELS);
 }
 
-void gemm_tree_sums(const gemm_tree *j, int i, float *sums, size_t stride)
+void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride)
 {
     _Alignas(64) float level[TREE_LEVELS][16];
     const shards *p = j->p;
@@ -157,11 +176,9 @@ void gemm_tree_sums(const gemm_tree *j, int i, float *sums, size_t stride)
         for (int s = p->node[n].first; s < p->node[n].last; s++) {
             int first, last;
             shard_rows(p, s, &first, &last);
-            float *sum = level[open++];
-            memset(sum, 0, sizeof level[0]);
-            for (int r = 0; r < j->T * (last - first); r++, a += 16)
-                for (int c = 0; c < 16; c++)
-                    sum[c] += a[c];
+            const int rows = j->T * (last - first);
+            k->columns_sum(level[open++], a, rows, 16, 16);
+            a += (size_t)rows * 16;
             for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
                 open--;
                 for (int c = 0; c < 16; c++)

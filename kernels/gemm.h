@@ -23,10 +23,11 @@
 
 /* Panel from `valid` <= 16 rows of W, W[j*ld + k], k < K: column j of the panel is row j of W. */
 void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K);
-/* Panel from `valid` columns of W: K rows W[k*ld + j].  zero_rows rows of zeros follow. */
-void gemm_pack_columns(float *panel, const float *W, size_t ld, int valid, int K, int zero_rows);
-/* Panel from 16 columns of activations x (T,B,ld), B = p->rows, in the order that gemm_tree wants: [shard][time][row of the shard]. */
-void gemm_pack_shards(float *panel, const float *x, size_t ld, const shards *p, int T);
+/* Panels from columns [0,columns) of W: K rows W[k*ld + j].  zero_rows rows of zeros follow in each; panels are `stride` floats apart. */
+void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K, int zero_rows);
+/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, each in the order that gemm_tree wants:
+ * [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
+void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T);
 
 /* ---- C = start + A B ---- */
 
@@ -63,6 +64,6 @@ typedef struct gemm_tree {
 long gemm_tree_tasks(const gemm_tree *j);
 void gemm_tree_task(const kernels *k, const gemm_tree *j, long task);
 /* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n. */
-void gemm_tree_sums(const gemm_tree *j, int i, float *sums, size_t stride);
+void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride);
 
 #endif

@@ -17,6 +17,7 @@
 
 #define CELL_ROWS      12 /* rows of a task: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
+#define PACK_PANELS    4
 #define TREES          (1 + CELL_PARTS)
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
@@ -43,6 +44,12 @@ typedef struct window {
 static int units_of(const recurrent *r)
 {
     return r->Hp / 16;
+}
+
+/* Packing is cut into tasks of so many panels: 256 bytes of a row at a time. */
+static long pack_tasks(int columns)
+{
+    return (columns / 16 + PACK_PANELS - 1) / PACK_PANELS;
 }
 
 static int panels_of(const recurrent *r)
@@ -335,15 +342,16 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
 
 /* ---- backward ---- */
 
-/* Panel i of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates' columns. */
+/* Panels i, i+1, ... of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates' columns. */
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
     const size_t panel = (size_t)panels_of(r) * 16 * 16;
+    const int columns = n - 16 * i < 16 * PACK_PANELS ? n - 16 * i : 16 * PACK_PANELS;
     for (int q = 0; q < panels_of(r); q++) {
         int valid;
         const size_t row = panel_row(r, q, &valid);
-        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 256, W + row * (size_t)n + (size_t)i * 16,
-                          (size_t)n, valid_of(n, i), valid, 16 - valid);
+        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 256, panel,
+                          W + row * (size_t)n + (size_t)i * 16, (size_t)n, columns, valid, 16 - valid);
     }
 }
 
@@ -372,7 +380,7 @@ static long pack_operand_tasks(const window *w)
     for (int i = 0; i < PANELS; i++) {
         int columns;
         operand(w, i, &columns);
-        n += w->r->panels[i] ? columns / 16 : 0;
+        n += w->r->panels[i] ? pack_tasks(columns) : 0;
     }
     return n;
 }
@@ -384,12 +392,14 @@ static void pack_operand(const window *w, long task)
         const float *x = operand(w, i, &columns);
         if (!w->r->panels[i])
             continue;
-        if (task < columns / 16) {
-            float *panel = w->r->panels[i] + (size_t)task * row_at(w, w->T, 0) * 16;
-            gemm_pack_shards(panel, x + task * 16, (size_t)columns, w->shards, w->T);
+        if (task < pack_tasks(columns)) {
+            const int first = (int)task * PACK_PANELS, rest = columns / 16 - first;
+            gemm_pack_shards(w->r->panels[i] + (size_t)first * row_at(w, w->T, 0) * 16,
+                             rest < PACK_PANELS ? rest : PACK_PANELS, x + first * 16, (size_t)columns,
+                             w->shards, w->T);
             return;
         }
-        task -= columns / 16;
+        task -= pack_tasks(columns);
     }
 }
 
@@ -408,7 +418,7 @@ static void run_trees(member *m, const window *w)
             }
             task -= products;
             if (task < tree->pa) {
-                gemm_tree_sums(tree, (int)task, w->sums[i], w->stride);
+                gemm_tree_sums(m->k, tree, (int)task, w->sums[i], w->stride);
                 break;
             }
             task -= tree->pa;
@@ -421,14 +431,14 @@ static void backward_body(member *m, void *arg)
 {
     const window *w = arg;
     const recurrent *r = w->r;
-    const int ip = w->dx ? r->Ip / 16 : 0;
+    const long pack_hh = pack_tasks(r->Hp), pack_ih = w->dx ? pack_tasks(r->Ip) : 0;
     const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS;
     const long step_tasks = groups * ((w->B + CELL_ROWS - 1) / CELL_ROWS);
-    for (long i; (i = team_claim(m, units_of(r) + ip)) >= 0;) {
-        if (i < units_of(r))
-            pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)i);
+    for (long i; (i = team_claim(m, pack_hh + pack_ih)) >= 0;) {
+        if (i < pack_hh)
+            pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
         else
-            pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)i - units_of(r));
+            pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh) * PACK_PANELS);
     }
     team_barrier(m);
     for (int t = w->T - 1; t >= 0; t--) {

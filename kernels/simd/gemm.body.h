@@ -155,7 +155,19 @@ static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a
 
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)
 {
-    for (int j = 0; j < 16; j++)
-        for (int k = 0; k < K; k++)
-            b[(size_t)k * 16 + (size_t)j] = row[j] ? row[j][k] : 0.0f;
+    for (int half = 0; half < 16; half += 8) {
+        const float *const *r = row + half;
+        int whole = 0, k = 0;
+        while (whole < 8 && r[whole])
+            whole++;
+        for (; whole == 8 && k + 8 <= K; k += 8) {
+            const float *at[8];
+            for (int j = 0; j < 8; j++)
+                at[j] = r[j] + k;
+            vec_transpose8(b + (size_t)k * 16 + half, 16, at);
+        }
+        for (; k < K; k++)
+            for (int j = 0; j < 8; j++)
+                b[(size_t)k * 16 + (size_t)(half + j)] = r[j] ? r[j][k] : 0.0f;
+    }
 }

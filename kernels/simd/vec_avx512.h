@@ -3,6 +3,8 @@
 #ifndef KERNELS_SIMD_VEC_AVX512_H
 #define KERNELS_SIMD_VEC_AVX512_H
 
+#include "kernels/simd/vec_transpose8.h"
+
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -12,6 +12,7 @@
  *   vf_lt, le, gt, ge, eq         false if NaN             vf_min(a,b)      a < b ? a : b, so b if either is NaN
  *   vf_select(m,a,b)              m ? a : b                vi_bits, vf_bits the same bits as the other type
  *   vf_of_int(i)                  signed integer to float  vi_mul_hi, lo    upper and lower half of 32 x 32 unsigned
+ *   vec_transpose8(to,ld,from)    to[k*ld + j] = from[j][k], j, k < 8
  *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1 */
 #ifndef KERNELS_SIMD_VEC_SCALAR_H
 #define KERNELS_SIMD_VEC_SCALAR_H
@@ -220,6 +221,13 @@ VEC vd vd_mul(vd a, vd b)
 VEC vd vd_fma(vd a, vd b, vd c)
 {
     return fma(a, b, c);
+}
+
+VEC void vec_transpose8(float *to, size_t to_ld, const float *const from[8])
+{
+    for (size_t k = 0; k < 8; k++)
+        for (size_t j = 0; j < 8; j++)
+            to[k * to_ld + j] = from[j][k];
 }
 
 #endif

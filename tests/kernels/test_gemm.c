@@ -117,13 +117,21 @@ static void test_gemm_shapes(void **state)
 static void test_gemm_pack_columns(void **state)
 {
     (void)state;
-    float *W = random_floats(9 * 21), panel[11 * 16 + 1];
-    panel[11 * 16] = CANARY;
-    gemm_pack_columns(panel, W + 16, 21, 5, 9, 2);
-    for (int q = 0; q < 11; q++)
-        for (int j = 0; j < 16; j++)
-            assert_true(panel[q * 16 + j] == (q < 9 && j < 5 ? W[q * 21 + 16 + j] : 0.0f));
-    assert_true(panel[11 * 16] == CANARY);
+    enum { K = 9, ZEROS = 2, LD = 90, STRIDE = (K + ZEROS) * 16 + 3 };
+    float *W = random_floats(K * LD), panel[5 * STRIDE];
+    for (int columns = 1; columns <= 80; columns++) {
+        for (int i = 0; i < 5 * STRIDE; i++)
+            panel[i] = CANARY;
+        gemm_pack_columns(panel, STRIDE, W + 7, LD, columns, K, ZEROS);
+        for (int p = 0; p < 5; p++)
+            for (int i = 0; i < STRIDE; i++) {
+                const int q = i / 16, j = p * 16 + i % 16;
+                const bool inside = p < (columns + 15) / 16 && q < K + ZEROS;
+                assert_true(panel[p * STRIDE + i] == (!inside                ? CANARY
+                                                      : q < K && j < columns ? W[q * LD + 7 + j]
+                                                                             : 0.0f));
+            }
+    }
     free(W);
 }
 
@@ -206,9 +214,8 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     float *a = random_floats(rows * lda), *b = random_floats(rows * ldb);
     float *c = random_floats((size_t)p.nodes * stride), *sums = random_floats((size_t)p.nodes * sums_stride);
     for (size_t i = 0; i < lda / 16; i++)
-        gemm_pack_shards(a + i * rows * 16, x + i * 16, lda, &p, T);
-    for (size_t i = 0; i < ldb / 16; i++)
-        gemm_pack_shards(b + i * rows * 16, y + i * 16, ldb, &p, T);
+        gemm_pack_shards(a + i * rows * 16, 1, x + i * 16, lda, &p, T);
+    gemm_pack_shards(b, (int)ldb / 16, y, ldb, &p, T);
     for (int n = 0; n < p.nodes; n++) {
         c[(size_t)n * stride + (size_t)M * ldc] = CANARY;
         sums[(size_t)n * sums_stride + (size_t)M] = CANARY;
@@ -229,7 +236,7 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     for (long task = 0; task < gemm_tree_tasks(&j); task++)
         gemm_tree_task(k, &j, task);
     for (int i = 0; i < j.pa; i++)
-        gemm_tree_sums(&j, i, sums, sums_stride);
+        gemm_tree_sums(k, &j, i, sums, sums_stride);
     for (int n = 0; n < p.nodes; n++) {
         const shard_node node = p.node[n];
         for (int i = 0; i < M; i++) {
