@@ -22,6 +22,7 @@ trap 'exit 1' INT TERM
 
 # corpus VOCABULARY: every word once, then 400,000 words drawn evenly, 20 a line (the line's end is one more word)
 corpus() {
+    rm -f "$work/corpus.h5"
     mkdir -p "$work/text"
     awk -v V="$1" 'BEGIN {
         srand(1); V--
@@ -39,10 +40,14 @@ torch_round() { # adds a JSON line to torch.jsonl
 }
 
 unroll_round() { # STEPS of a log interval; adds a number to unroll.txt
-    "$UNROLL" train --threads "$THREADS" --overwrite --set data.corpus="$work/corpus.h5" --set run.dir="$work/run" \
-        --set model.cell="$cell" --set model.layers="$layers" --set model.embedding="$width" --set model.hidden="$width" \
-        --set data.batch_size="$batch" --set data.bptt="$bptt" --set optim.lr=0.1 --set optim.clip_norm=0.25 \
-        --set train.epochs=1000 --set train.steps="$((2 * $1))" --set run.log_every_steps="$1" > "$work/train.log" 2>&1 ||
+    cat > "$work/config.yaml" <<END
+data:  {corpus: $work/corpus.h5, batch_size: $batch, bptt: $bptt}
+model: {cell: $cell, layers: $layers, embedding: $width, hidden: $width}
+optim: {name: sgd, lr: 0.1, clip_norm: 0.25}
+train: {epochs: 1000, steps: $((2 * $1))}
+run:   {dir: $work/run, log_every_steps: $1}
+END
+    "$UNROLL" train "$work/config.yaml" --threads "$THREADS" --overwrite > "$work/train.log" 2>&1 ||
         { cat "$work/train.log" >&2; exit 1; }
     "$PYTHON" -c '
 import json, sys
@@ -66,7 +71,7 @@ runs = [json.loads(line) for line in open(work + "/torch.jsonl")]
 torch = {n: statistics.median(r["by_threads"][n] for r in runs) for n in runs[0]["by_threads"]}
 best = max(torch, key=torch.get)
 unroll = statistics.median(float(x) for x in open(work + "/unroll.txt"))
-print(f"| {shape} | {runs[0]['program']} {torch[best]:.0f} ({best} threads) | unroll {unroll:.0f} ({threads} threads) |"
+print(f"| {shape} | {runs[0]['program']} {torch[best]:.0f} (threads: {best}) | unroll {unroll:.0f} (threads: {threads}) |"
       f" {unroll / torch[best]:.2f} |")
 END
 }
