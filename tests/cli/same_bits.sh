@@ -32,7 +32,7 @@ data: {corpus: $work/corpus.h5, batch_size: 19, bptt: 9, shards: 8}
 model: {cell: $2, layers: 2, embedding: 40, hidden: 40, tied: $tied, dropout: 0.3, init: uniform, init_scale: 0.1}
 optim: {name: $3, lr: $lr, clip_norm: 1.0}
 train: {epochs: 3, seed: 7, steps: $steps}
-run: {dir: $5, checkpoint_every_steps: 10, log_every_steps: 10}
+run: {dir: $5, checkpoint_every_steps: 10, keep_last: 100000, log_every_steps: 10}
 YAML
 }
 
@@ -41,9 +41,9 @@ run() {
     local ranks=$1 threads=$2 config=$3
     shift 3
     if [ "$ranks" = 1 ]; then
-        exec "$program" train "$config" --threads "$threads" "$@"
+        exec "$program" train "$config" --threads "$threads" "$@" </dev/null
     else
-        exec mpirun -np "$ranks" --bind-to none "$program" train "$config" --threads "$threads" "$@"
+        exec mpirun -np "$ranks" --bind-to none "$program" train "$config" --threads "$threads" "$@" </dev/null # mpirun would eat the list of cases
     fi
 }
 
