@@ -72,7 +72,7 @@ static const char *parse_entry(manifest_entry *entry, const json_t *value, uint6
     if (strlen(name) >= sizeof t->name || !parse_type(&t->type, json_object_get(value, "type")) ||
         !parse_shape(t, json_object_get(value, "shape")))
         return "has a name, type or shape that is not allowed";
-    uint64_t bytes, end;
+    uint64_t bytes;
     if (!manifest_tensor_ok(t, &bytes))
         return "has a name or shape that is not allowed";
     if (!parse_count(&entry->bytes, json_object_get(value, "bytes")) || entry->bytes != bytes)
@@ -82,7 +82,7 @@ static const char *parse_entry(manifest_entry *entry, const json_t *value, uint6
         return "has an offset that is not aligned";
     if (entry->offset < floor)
         return "overlaps what stands before it";
-    if (__builtin_add_overflow(entry->offset, entry->bytes, &end) || end > file_bytes)
+    if (entry->bytes > file_bytes || entry->offset > file_bytes - entry->bytes)
         return "reaches beyond the end of the file";
     return parse_hashes(entry, json_object_get(value, "xxh3_128")) ? NULL : "has hashes that are not allowed";
 }

@@ -208,6 +208,9 @@ static void test_large_meta(void **state)
     size_t n;
     error e = {0};
     assert_int_equal(container_image(&image, &n, "checkpoint", meta, NULL, 0, &e), STATUS_OK);
+    unsigned char *first = memmem(image, n, text, 100000);
+    assert_non_null(first); /* in the manifest, and not once more in an attribute */
+    assert_null(memmem(first + 100000, n - (size_t)(first - image) - 100000, text, 100000));
     free(image);
     record_free(meta);
 

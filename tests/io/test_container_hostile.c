@@ -144,6 +144,8 @@ static void test_names_the_tensor(void **state)
     FILE_OF(TENSOR(name, type, shape, offset, bytes, "[\"" HASH "\"]"))
 #define LONG_NAME \
     "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""
+#define ONES_16   "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"
+#define MANY_ONES ONES_16 "," ONES_16 "," ONES_16 "," ONES_16 "," ONES_16 "," ONES_16 "," ONES_16 "," ONES_16
 
 /* The user block of all these is 4,096 bytes; 8,192 bytes of data follow. */
 static const struct {
@@ -181,6 +183,10 @@ static const struct {
     {FILE_OF(TENSOR("\"w/a\"", "\"u8\"", "[4]", "4096", "4",
                     "[\"" HASH "\"]") ", " TENSOR("\"w\"", "\"u8\"", "[4]", "4160", "4", "[\"" HASH "\"]")),
      "inside another"},
+    {FILE_OF(TENSOR("\"a\"", "\"u8\"", "[4]", "4096", "4", "[\"" HASH "\"]") ", " TENSOR(
+         "\"a.b\"", "\"u8\"", "[4]", "4160", "4",
+         "[\"" HASH "\"]") ", " TENSOR("\"a/c\"", "\"u8\"", "[4]", "4224", "4", "[\"" HASH "\"]")),
+     "inside another"}, /* '.' sorts before '/' */
     /* types and shapes */
     {ONE("\"w\"", "\"f16\"", "[4]", "4096", "16"), "type"},
     {ONE("\"w\"", "4", "[4]", "4096", "16"), "type"},
@@ -190,6 +196,8 @@ static const struct {
     {ONE("\"w\"", "\"f32\"", "[\"4\"]", "4096", "16"), "shape"},
     {ONE("\"w\"", "\"f32\"", "[0]", "4096", "0"), "shape"},
     {ONE("\"w\"", "\"f32\"", "[1,1,1,1,4]", "4096", "16"), "shape"},
+    {ONE("\"w\"", "\"f32\"", "[" MANY_ONES "]", "4096", "4"),
+     "shape"}, /* more sizes than an entry has room for */
     {ONE("\"w\"", "\"f32\"", "[4294967296,4294967296]", "4096", "0"), "shape"}, /* 2^66 bytes: 0 mod 2^64 */
     {ONE("\"w\"", "\"f32\"", "[2147483648,2147483649,2]", "4096", "17179869184"),
      "shape"}, /* wraps to a small one */

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,28 @@ static void test_mode_and_links(void **state)
     assert_true(scratch_holds(path, NEW));
 }
 
+static int flags_seen;
+
+static int noting_open(const char *path, int flags, mode_t mode)
+{
+    if (strstr(path, ".tmp.") != NULL)
+        flags_seen = flags;
+    return disk_system.open(path, flags, mode);
+}
+
+/* Random names hide what would happen if one of them were taken; so the flags themselves are checked. */
+static void test_never_reuses_a_name(void **state)
+{
+    (void)state;
+    disk_table noting = disk_system;
+    noting.open = noting_open;
+    disk_calls = &noting;
+    assert_int_equal(disk_write_file(scratch_path("file"), NEW, NULL), STATUS_OK);
+    disk_calls = &disk_system;
+    int want = O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    assert_int_equal(flags_seen & want, want);
+}
+
 static void test_names_are_unpredictable(void **state)
 {
     (void)state;
@@ -242,6 +265,35 @@ static void test_sweep_spares(void **state)
     assert_true(disk_exists(live.temporary));
     disk_discard(&live);
     assert_int_equal(disk_sweep_temporaries(scratch_path("no such folder"), NULL), STATUS_IO_FAILED);
+}
+
+/* A process of another user cannot be signalled, yet it lives.  Root may signal all, so a child gives up
+ * being root. */
+static void test_sweep_spares_other_users(void **state)
+{
+    (void)state;
+    disk_file ours;
+    assert_int_equal(disk_create(&ours, scratch_path("ours"), 0, NULL), STATUS_OK);
+    char name[128];
+    snprintf(name, sizeof name, "theirs%s", strstr(ours.temporary, ".tmp."));
+    if (geteuid() != 0) { /* the process of root that always lives */
+        char *pid = strchr(strstr(name, ".tmp.") + 5, '.') + 1, random[32];
+        snprintf(random, sizeof random, "%s", strchr(pid, '.'));
+        snprintf(pid, sizeof name - (size_t)(pid - name), "1%s", random);
+    }
+    scratch_write(scratch_path(name), OLD);
+    assert_int_equal(chmod(scratch_folder(), 0777), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (geteuid() == 0 && setuid(65534) != 0)
+            _exit(1);
+        _exit(disk_sweep_temporaries(scratch_folder(), NULL) == STATUS_OK ? 0 : 2);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    assert_true(disk_exists(scratch_path(name)));
+    disk_discard(&ours);
 }
 
 static void test_reading(void **state)
@@ -317,7 +369,9 @@ int main(void)
                                        TEST(test_order),
                                        TEST(test_mode_and_links),
                                        TEST(test_names_are_unpredictable),
+                                       TEST(test_never_reuses_a_name),
                                        TEST(test_sweep_spares),
+                                       TEST(test_sweep_spares_other_users),
                                        TEST(test_reading),
                                        TEST(test_directories)};
     return cmocka_run_group_tests(tests, NULL, NULL);
