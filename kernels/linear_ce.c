@@ -29,7 +29,7 @@
 #define TILE         (WORDS * WIDTH)
 #define DEPTH        14  /* of a tree of shards: log2 SHARDS_MAX + 2 */
 #define DH_PANELS    4   /* panels of H of a task of dh */
-#define DH_GROUPS    2   /* groups of a task of dh */
+#define DH_GROUPS    4   /* groups of a task of dh */
 #define DH_WORDS     240 /* words whose weights are packed at a time */
 #define DW_PAIRS     4   /* tiles side by side in a task of dW */
 #define LOGITS_BYTES ((size_t)96 << 20)
@@ -215,9 +215,11 @@ static void make_logits(member *m, const job *j, const chunk *c)
         const int block = (int)(i / c->groups), g = (int)(i % c->groups);
         const int v0 = block * WORDS, words = block_words(l, block), columns = group_columns(c, g);
         float *tile = group_logits(l, c, g, v0);
-        for (int v = 0; v < words; v++)
+        for (int v = 0; v < words; v++) {
+            const float start = j->b[v0 + v];
             for (int n = 0; n < columns; n++)
-                tile[v * columns + n] = j->b[v0 + v];
+                tile[v * columns + n] = start;
+        }
         m->k->gemm(words, columns / 16, l->H, j->W + (size_t)v0 * (size_t)l->H, (size_t)l->H, 1,
                    l->input + (size_t)(g * GROUP) * (size_t)l->H, 16 * (size_t)l->H, tile, (size_t)columns,
                    GEMM_CONTINUE, NULL);
@@ -263,11 +265,10 @@ static void scale_token(const job *j, const chunk *c, int i)
     const float inverse = 1.0f / l->token_sum[i];
     for (int q = 0; q < l->panels; q++) {
         float *out = l->scaled + ((size_t)q * (size_t)l->capacity + (size_t)i) * 16;
-        for (int n = 0; n < 16; n++) {
-            int column = q * 16 + n;
-            out[n] = column < l->H ? h[column] * inverse : column == l->H ? inverse : 0.0f;
-        }
+        for (int n = 0; n < 16; n++)
+            out[n] = q * 16 + n < l->Hp ? h[q * 16 + n] * inverse : 0.0f;
     }
+    l->scaled[((size_t)(l->H / 16) * (size_t)l->capacity + (size_t)i) * 16 + (size_t)(l->H % 16)] = inverse;
     *token_logits(l, c, i, j->target[place]) -= l->token_sum[i];
 }
 
@@ -306,6 +307,20 @@ static void write_distribution(member *m, const job *j, const chunk *c)
 
 /* ---- backward ---- */
 
+/* Columns h0.. of `words` rows of W from v0 on, as panels; zeros behind column H. */
+static void pack_weights(const linear_ce *l, const float *W, int v0, int words, int h0, int panels,
+                         dh_scratch *s)
+{
+    const int whole = at_most(panels, (l->H - h0) / 16), rest = l->H - h0 - 16 * whole;
+    const float *w = W + (size_t)v0 * (size_t)l->H + h0;
+    for (int v = 0; v < words; v++, w += l->H) {
+        for (int q = 0; q < whole; q++)
+            memcpy(s->weights[q][v], w + 16 * q, 16 * sizeof(float));
+        for (int n = 0; whole < panels && n < 16; n++)
+            s->weights[whole][v][n] = n < rest ? w[16 * whole + n] : 0.0f;
+    }
+}
+
 /* dh of DH_GROUPS groups of tokens, DH_PANELS panels of columns: the whole chain over words. */
 static void input_gradient(member *m, const job *j, const chunk *c, int panel0, int group0)
 {
@@ -316,11 +331,7 @@ static void input_gradient(member *m, const job *j, const chunk *c, int panel0, 
     const int group1 = at_most(group0 + DH_GROUPS, c->groups);
     for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
         const int words = at_most(DH_WORDS, l->V - v0);
-        for (int v = 0; v < words; v++) {
-            const float *w = j->W + (size_t)(v0 + v) * (size_t)l->H + h0;
-            for (int n = 0; n < panels * 16; n++)
-                s->weights[n / 16][v][n % 16] = n < columns ? w[n] : 0.0f;
-        }
+        pack_weights(l, j->W, v0, words, h0, panels, s);
         for (int g = group0; g < group1; g++)
             m->k->gemm(group_tokens(c, g), panels, words, group_logits(l, c, g, v0), 1,
                        (size_t)group_columns(c, g), s->weights[0][0], DH_WORDS * 16,
@@ -330,8 +341,9 @@ static void input_gradient(member *m, const job *j, const chunk *c, int panel0, 
     for (int i = group0 * GROUP; i < at_most(group1 * GROUP, c->n); i++) {
         const float *from = s->product[i - group0 * GROUP], inverse = 1.0f / l->token_sum[i];
         float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp + h0;
-        for (int n = 0; n < panels * 16; n++)
-            dh[n] = n < columns ? from[n] * inverse : 0.0f;
+        for (int n = 0; n < columns; n++)
+            dh[n] = from[n] * inverse;
+        memset(dh + columns, 0, (size_t)(panels * 16 - columns) * sizeof(float));
     }
 }
 
