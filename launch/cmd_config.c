@@ -23,7 +23,7 @@ static const char help[] =
 enum { OPT_SET = 256, OPT_COMMENTS, OPT_MAN };
 
 /* Collects --set values in place (argv outlives us); returns the exit code or -1 to go on. */
-static int parse(int argc, char **argv, char **sets, int *set_count, bool *comments)
+static int parse(int argc, char **argv, char **sets, int *set_count, bool *comments, error *e)
 {
     static const struct option long_options[] = {{"set", required_argument, NULL, OPT_SET},
                                                  {"comments", no_argument, NULL, OPT_COMMENTS},
@@ -32,7 +32,8 @@ static int parse(int argc, char **argv, char **sets, int *set_count, bool *comme
                                                  {0}};
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
         switch (option) {
         case OPT_SET:
             sets[(*set_count)++] = optarg;
@@ -48,7 +49,7 @@ static int parse(int argc, char **argv, char **sets, int *set_count, bool *comme
             config_print_help(stdout);
             return 0;
         default:
-            return option_unknown("config");
+            return option_failed("config", option_refused("config", argv, option, e), e);
         }
     return -1;
 }
@@ -60,7 +61,7 @@ int cmd_config(int argc, char **argv)
     bool comments = false;
     error e = {0};
     config c;
-    int code = sets ? parse(argc, argv, sets, &set_count, &comments) : status_exit_code(STATUS_NO_MEMORY);
+    int code = sets ? parse(argc, argv, sets, &set_count, &comments, &e) : status_exit_code(STATUS_NO_MEMORY);
     if (code >= 0) {
         free(sets);
         return code;

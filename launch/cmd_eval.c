@@ -68,7 +68,7 @@ static status take_option(eval_arguments *a, int option, const char *value, erro
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, 1024, e);
     }
-    return fail(e, STATUS_USAGE, "see `unroll eval --help`");
+    return STATUS_OK; /* help has been given */
 }
 
 static status parse(eval_arguments *a, int argc, char **argv, error *e)
@@ -77,8 +77,9 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
     status s = STATUS_OK;
     *a = (eval_arguments){.split = SPLIT_TEST, .batch_size = 1};
     optind = 1;
-    while (s == STATUS_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-        s = take_option(a, option, optarg, e);
+    opterr = 0;
+    while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
+        s = option == '?' || option == ':' ? option_refused("eval", argv, option, e) : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
     if (optind + 1 != argc)

@@ -76,13 +76,14 @@ int cmd_inspect(int argc, char **argv)
     char *path = NULL;
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
             return 0;
         }
         if (option != 'd')
-            return option_unknown("inspect");
+            return option_failed("inspect", option_refused("inspect", argv, option, &e), &e);
         digest = true;
     }
     if (optind + 1 != argc)

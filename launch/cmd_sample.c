@@ -79,7 +79,7 @@ static status take_option(sample_arguments *a, int option, const char *value, er
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, 1024, e);
     }
-    return fail(e, STATUS_USAGE, "see `unroll sample --help`");
+    return STATUS_OK; /* help has been given */
 }
 
 static status parse(sample_arguments *a, int argc, char **argv, error *e)
@@ -88,8 +88,9 @@ static status parse(sample_arguments *a, int argc, char **argv, error *e)
     status s = STATUS_OK;
     *a = (sample_arguments){.prompt = "", .length = 100, .settings = {.temperature = 1, .top_p = 1, .seed = 1, .banned = -1}};
     optind = 1;
-    while (s == STATUS_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-        s = take_option(a, option, optarg, e);
+    opterr = 0;
+    while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
+        s = option == '?' || option == ':' ? option_refused("sample", argv, option, e) : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
     if (optind + 1 != argc)

@@ -33,6 +33,7 @@ typedef struct train_arguments {
     uint64_t threads;
 } train_arguments;
 
+enum { SETS_MAX = 256 };
 enum { OPT_SET = 256, OPT_RESUME, OPT_OVERWRITE, OPT_THREADS, OPT_DRY_RUN };
 static const struct option long_options[] = {{"set", required_argument, NULL, OPT_SET},
                                              {"resume", required_argument, NULL, OPT_RESUME},
@@ -82,15 +83,18 @@ static status read_config(train_arguments *a, int argc, char **argv, char **sets
 
 static status parse(train_arguments *a, int argc, char **argv, error *e)
 {
-    char *sets[256];
+    char *sets[SETS_MAX];
     int set_count = 0, option;
     status s = STATUS_OK;
     optind = 1;
-    while (s == STATUS_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (option == '?')
-            return fail(e, STATUS_USAGE, "see `unroll train --help`");
-        if (option == OPT_SET && set_count < 256)
+    opterr = 0;
+    while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            s = option_refused("train", argv, option, e);
+        else if (option == OPT_SET && set_count < SETS_MAX)
             sets[set_count++] = optarg;
+        else if (option == OPT_SET)
+            s = fail(e, STATUS_USAGE, "--set is given more than %d times; a CONFIG.yaml holds any number", SETS_MAX);
         else
             s = take_option(a, option, optarg, e);
     }

@@ -1,6 +1,7 @@
 #include "launch/options.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +49,11 @@ int option_failed(const char *command, status s, const error *e)
     return status_exit_code(s);
 }
 
-int option_unknown(const char *command)
+status option_refused(const char *command, char **argv, int option, error *e)
 {
-    fprintf(stderr, "unroll %s: see `unroll %s --help`\n", command, command);
-    return status_exit_code(STATUS_USAGE);
+    const char *text = argv[optind - 1];
+    char letter[3] = {'-', (char)optopt, 0};
+    if (optopt > 0 && optopt < 128 && strncmp(text, "--", 2) != 0) /* in "-xy" optind may not have moved yet */
+        text = letter;
+    return fail(e, STATUS_USAGE, "%s %s; see `unroll %s --help`", text, option == ':' ? "wants a value" : "is no option", command);
 }

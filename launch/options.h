@@ -13,7 +13,8 @@ status option_choice(int *out, const char *option, const char *text, const char 
 
 /* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
 int option_failed(const char *command, status s, const error *e);
-/* For an option that getopt_long did not know (it has said so): how to get help; exit code 2. */
-int option_unknown(const char *command);
+/* For what getopt_long could not take (`option` is '?' or ':'), with opterr = 0 and ":" in front of its short options, so that it keeps
+ * silent: under mpirun every rank parses, and only one speaks.  Names what was found and where help is. */
+status option_refused(const char *command, char **argv, int option, error *e);
 
 #endif
