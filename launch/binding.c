@@ -44,7 +44,8 @@ static void read_cores(binding *b, hwloc_topology_t topology, hwloc_const_cpuset
  * process may use is then all the places. */
 static void add_places(hwloc_cpuset_t cpuset)
 {
-    for (int place = 0; place < omp_get_num_places(); place++) {
+    int places = omp_get_proc_bind() != omp_proc_bind_false ? omp_get_num_places() : 0;
+    for (int place = 0; place < places; place++) {
         int n = omp_get_place_num_procs(place), *cpu = malloc((size_t)at_least_1(n) * sizeof *cpu);
         if (cpu == NULL)
             return;

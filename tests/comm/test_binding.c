@@ -208,10 +208,14 @@ static void tells_its_own_command(void **state)
     assert_string_equal(arguments, "test_binding command 'a $b' --set=x=1 c.yaml");
 }
 
-/* The runtime has bound the main thread to one place; the cores of the process are still all of its places. */
+/* The runtime has bound the main thread to one place; the cores of the process are still all its places. */
 static void is_not_misled_by_openmp(void **state)
 {
     (void)state;
+#ifdef __clang__
+    print_message("skipped: OpenBLAS brings gcc's OpenMP runtime, which binds before clang's can look\n");
+    skip();
+#endif
     binding b;
     error e = {0};
     char said[BINDING_LINE], expected[80];
