@@ -18,8 +18,9 @@ typedef struct loop {
     run *r;
     double last_save, interval_start, epoch_start; /* seconds */
     double lr, norm;
-    int64_t tokens_here;  /* this rank's, of the log interval */
-    uint64_t bytes_sent;                  /* at the last log line */
+    int64_t tokens_here;   /* this rank's, of the log interval */
+    int64_t tokens, steps; /* all ranks', of the interval as far as this process has trained it: what its seconds have brought */
+    uint64_t bytes_sent;   /* at the last log line */
     progress *bar;
 } loop;
 
@@ -75,6 +76,8 @@ static void account(loop *l, double nats, uint64_t tokens, uint64_t tokens_here)
     p->interval.tokens += (int64_t)tokens;
     p->interval.steps++;
     l->tokens_here += (int64_t)tokens_here;
+    l->tokens += (int64_t)tokens;
+    l->steps++;
 }
 
 /* ---- what is said ------------------------------------------------------------------------------------------------- */
@@ -123,19 +126,19 @@ static void log_interval(loop *l)
                                      .batch = p->window,
                                      .batches = r->steps_per_epoch,
                                      .lr = l->lr,
-                                     .ms_per_batch = 1e3 * seconds / (double)p->interval.steps,
+                                     .ms_per_batch = 1e3 * seconds / (double)l->steps,
                                      .nats = nats});
     record *m = metrics_of(l, "step");
     record_set_double(m, "loss", nats);
     record_set_double(m, "lr", l->lr);
     record_set_double(m, "grad_norm", l->norm);
-    record_set_double(m, "tokens_per_s", (double)p->interval.tokens / seconds);
+    record_set_double(m, "tokens_per_s", (double)l->tokens / seconds);
     record_set_double(m, "seconds", seconds);
     add_shares(l, m);
     log_metrics(r->log, m);
     record_free(m);
     memset(&p->interval, 0, sizeof p->interval);
-    l->tokens_here = 0;
+    l->tokens_here = l->tokens = l->steps = 0;
     l->bytes_sent = comm_bytes_sent(r->group);
     l->interval_start = now;
 }
@@ -237,6 +240,13 @@ static status end_of_epoch(loop *l, error *e)
 
 /* ---- the loop ----------------------------------------------------------------------------------------------------- */
 
+static bool log_due(const loop *l)
+{
+    const run *r = l->r;
+    int64_t every = r->config->run.log_every_steps;
+    return every && (r->progress.step % every == 0 || r->progress.window == r->steps_per_epoch);
+}
+
 static bool save_due(const loop *l, uint32_t flags, bool epoch_ended)
 {
     const config *c = l->r->config;
@@ -293,7 +303,7 @@ static status steps(loop *l, error *e)
         account(l, nats, tokens, lm_window_tokens_here(&r->train, w));
         progress_at(l->bar, (uint64_t)p->step);
         int64_t epoch = p->epoch;
-        if (p->step % c->run.log_every_steps == 0 || p->window == r->steps_per_epoch)
+        if (log_due(l))
             log_interval(l);
         if ((s = end_of_epoch(l, e)) != STATUS_OK)
             break;
