@@ -40,8 +40,8 @@ static void read_cores(binding *b, hwloc_topology_t topology, hwloc_const_cpuset
     hwloc_bitmap_list_snprintf(b->cpus, sizeof b->cpus, cpuset);
 }
 
-/* With OMP_PROC_BIND or OMP_PLACES the OpenMP runtime has bound this thread to the first place before main began; what the
- * process may use is then all the places. */
+/* With OMP_PROC_BIND or OMP_PLACES the OpenMP runtime has bound this thread to the first place before main
+ * began; what the process may use is then all the places. */
 static void add_places(hwloc_cpuset_t cpuset)
 {
     int places = omp_get_proc_bind() != omp_proc_bind_false ? omp_get_num_places() : 0;

@@ -43,7 +43,8 @@ static status parse(doctor_arguments *a, int argc, char **argv, error *e)
 {
     status s = STATUS_OK;
     optind = 0; /* a fresh start, whatever was parsed before */
-    for (int option; s == STATUS_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;)
+    opterr = 0;
+    for (int option; s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;)
         switch (option) {
         case OPT_RANKS:
             s = option_count(&a->ranks, "--ranks", optarg, 1, SHARDS_MAX, e);
@@ -58,7 +59,7 @@ static status parse(doctor_arguments *a, int argc, char **argv, error *e)
             a->help = true;
             return STATUS_OK;
         default:
-            return fail(e, STATUS_USAGE, "see `unroll doctor --help`");
+            return option_refused("doctor", argv, option, e);
         }
     return s;
 }
