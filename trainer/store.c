@@ -51,16 +51,34 @@ status store_open(store **out, const char *dir, int64_t keep_last, int64_t keep_
     return STATUS_OK;
 }
 
-/* Removes all but the newest keep[kind] files; called only after a newer file was committed. */
-static status prune(const store *st, store_kind kind, error *e)
+/* Step of "ckpt-0000000012.h5", -1 for any other name. */
+static long long step_of(const char *name, store_kind kind)
+{
+    size_t n = strlen(prefixes[kind]);
+    if (strncmp(name, prefixes[kind], n) != 0 || name[n] != '-' || strlen(name) != n + 1 + 10 + 3 || strcmp(name + n + 11, ".h5") != 0)
+        return -1;
+    long long step = 0;
+    for (size_t i = n + 1; i < n + 11; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return -1;
+        step = step * 10 + (name[i] - '0');
+    }
+    return step;
+}
+
+/* Removes all but the newest keep[kind] files up to `step`, which has just been committed.  Files beyond it are damaged ones that a resume has
+ * passed over: they must not count, or they would push the good ones out. */
+static status prune(const store *st, store_kind kind, int64_t step, error *e)
 {
     char **paths;
     size_t count;
     status s = store_list(st->dir, kind, &paths, &count, e);
     if (s != STATUS_OK)
         return s;
-    for (size_t i = (size_t)st->keep[kind]; s == STATUS_OK && i < count; i++)
-        s = disk_remove(paths[i], e);
+    int64_t kept = 0;
+    for (size_t i = 0; s == STATUS_OK && i < count; i++)
+        if (step_of(strrchr(paths[i], '/') + 1, kind) <= step && kept++ >= st->keep[kind])
+            s = disk_remove(paths[i], e);
     store_list_free(paths, count);
     return s;
 }
@@ -72,16 +90,15 @@ static void *write_job(void *arg)
     snprintf(path, sizeof path, "%s/%s-%010lld.h5", st->dir, prefixes[st->job.kind], (long long)st->job.step);
     st->job.result = disk_write_file(path, st->job.image, st->job.bytes, &st->job.e);
     if (st->job.result == STATUS_OK)
-        st->job.result = prune(st, st->job.kind, &st->job.e);
+        st->job.result = prune(st, st->job.kind, st->job.step, &st->job.e);
     free(st->job.image);
     st->job.image = NULL;
     return NULL;
 }
 
-/* Joins the writer and hands out its result once. */
-static status settle(store *st, error *e)
+status store_settle(store *st, error *e)
 {
-    if (!st->writing)
+    if (!st || !st->writing)
         return STATUS_OK;
     pthread_join(st->thread, NULL);
     st->writing = false;
@@ -106,7 +123,7 @@ status store_save(store *st, store_kind kind, int64_t step, unsigned char *image
 {
     if (!st)
         return STATUS_OK;
-    status before = settle(st, e);
+    status before = store_settle(st, e);
     st->job.kind = kind;
     st->job.step = step;
     st->job.image = image;
@@ -119,7 +136,7 @@ status store_save(store *st, store_kind kind, int64_t step, unsigned char *image
     if (!wait && st->writing)
         return before;
     if (st->writing)
-        return settle(st, e);
+        return store_settle(st, e);
     if (st->job.result == STATUS_OK)
         return before;
     *e = st->job.e;
@@ -130,28 +147,13 @@ status store_close(store *st, error *e)
 {
     if (!st)
         return STATUS_OK;
-    status s = settle(st, e);
+    status s = store_settle(st, e);
     free(st->dir);
     free(st);
     return s;
 }
 
 /* ---- reading the directory --------------------------------------------------------------------------------------- */
-
-/* Step of "ckpt-0000000012.h5", -1 for any other name. */
-static long long step_of(const char *name, store_kind kind)
-{
-    size_t n = strlen(prefixes[kind]);
-    if (strncmp(name, prefixes[kind], n) != 0 || name[n] != '-' || strlen(name) != n + 1 + 10 + 3 || strcmp(name + n + 11, ".h5") != 0)
-        return -1;
-    long long step = 0;
-    for (size_t i = n + 1; i < n + 11; i++) {
-        if (name[i] < '0' || name[i] > '9')
-            return -1;
-        step = step * 10 + (name[i] - '0');
-    }
-    return step;
-}
 
 /* Newest first: fixed-width numbers sort as text. */
 static int newer_first(const void *a, const void *b)

@@ -26,6 +26,9 @@ status store_close(store *s, error *e);
  * wait = true: returns when the file is on the disk.  On failure the earlier files are untouched. */
 status store_save(store *s, store_kind kind, int64_t step, unsigned char *image, size_t bytes, bool wait, error *e);
 
+/* Waits for the write in flight, if any, and hands out its result once. */
+status store_settle(store *s, error *e);
+
 /* Paths in dir, newest first, malloc'ed array of malloc'ed strings; a missing directory has none. */
 status store_list(const char *dir, store_kind kind, char ***paths, size_t *count, error *e);
 void store_list_free(char **paths, size_t count);

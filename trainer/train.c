@@ -166,11 +166,19 @@ static void log_start(loop *l)
 
 /* ---- saving ------------------------------------------------------------------------------------------------------- */
 
+static void warn_unsaved(run_log *log, const error *e)
+{
+    log_line(log, "warning: %s; training goes on, the next save tries again", e->text);
+}
+
 /* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing is the result. */
 static status save(loop *l, store_kind kind, bool wait, error *e)
 {
     run *r = l->r;
     run_state_view v = run_view(r);
+    error before = {0};
+    if (store_settle(r->store, &before) != STATUS_OK)
+        warn_unsaved(r->log, &before);
     unsigned char *image;
     size_t bytes;
     status s = checkpoint_image(&v, r->group, &image, &bytes, e);
@@ -187,7 +195,7 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
     if (wait)
         return comm_agree(r->group, s, e);
     if (s != STATUS_OK)
-        log_line(r->log, "warning: %s; training goes on, the next save tries again", e->text);
+        warn_unsaved(r->log, e);
     return STATUS_OK;
 }
 
@@ -211,7 +219,7 @@ static status validate(loop *l, error *e)
     record_set_double(m, "seconds", now - start);
     log_metrics(r->log, m);
     record_free(m);
-    if (schedule_validated(r->config, p, nats))
+    if (schedule_validated(r->config, p, nats) && r->config->run.keep_best > 0)
         s = save(l, STORE_BEST, false, e);
     l->interval_start += seconds_now() - start; /* an interval's speed is training's */
     return s;
