@@ -1,18 +1,16 @@
-/* The product is vocabulary-major: W is never packed for the logits, its rows are the operand that the kernel broadcasts, and
- * the tokens of a chunk are the columns.  Tokens of a chunk are ordered by (shard, time, row) and cut into groups of GROUP; a
- * group's logits are a matrix [V][tokens], so that tiles of a block of words are contiguous:
+/* Vocabulary-major: W is never packed for the logits, its rows are the operand that the kernel broadcasts, and the tokens of a chunk,
+ * ordered by (shard, time, row), are the columns, in panels of 16:
  *
- *                 group 0: tokens 0..95     group 1: 96..191     group 2: the rest, padded to 16
- *     word 0     |  one row of 96 floats |
- *     word 1     |                       |   each phase takes tiles of WORDS words x one group
- *     ...
+ *     logits    panel 0: [V][16 tokens]   panel 1: [V][16 tokens] ...       a tile is WORDS words of some panels
+ *     input     panel 0: [H][16 tokens]   ...                               logits = W input + b
+ *     scaled    panel 0: [tokens][16 columns of h/sum]  ...                 dW = e scaled,  dh^T = W^T e / sum
  *
  * Phases, a barrier after each:  pack h | logits, maxima of blocks | maxima | exponentials, sums of blocks | sums, loss, h/sum |
- * gradients.  The softmax is e/sum, never stored: e - sum*onehot stays in place of the logits, and 1/sum goes into h for dW = (e -
+ * gradients.  The softmax e/sum is never stored: e - sum*onehot stays where the logits were, and 1/sum goes into h for dW = (e -
  * sum*onehot) (h/sum)^T and behind the product for dh = (W^T (e - sum*onehot)) / sum.  1/sum also stands as column H of h/sum: that
  * column of dW is db.
  *
- * Order of arithmetic, for any chunk, team and table: a logit is a chain over h that starts with the bias; a sum of exponentials is a
+ * Order of arithmetic, for any chunk, team and table: a logit is a chain over h and then the bias; a sum of exponentials is a
  * chain of blocks of WORDS words, each a chain; dh is a chain over words; a leaf of dW is a chain over the shard's tokens. */
 #include "kernels/linear_ce.h"
 
@@ -24,23 +22,27 @@
 
 #define WORDS \
     48 /* of a block; its sums of exponentials are one link of a chain, so changing it changes bits */
-#define GROUP        96 /* tokens whose logits stand in one matrix */
-#define WIDTH        32 /* columns of a tile of dW: two panels, what the widest kernel takes at once */
-#define TILE         (WORDS * WIDTH)
+#define TASK_PANELS  6  /* panels of tokens of a task, where tasks are tiles of logits */
+#define PAIR         32 /* columns of a tile of dW: two panels, what the widest kernel takes at once */
+#define TILE         (WORDS * PAIR)
 #define DEPTH        14  /* of a tree of shards: log2 SHARDS_MAX + 2 */
-#define DH_PANELS    4   /* panels of H of a task of dh */
-#define DH_GROUPS    4   /* groups of a task of dh */
+#define STRIP        12  /* rows of dh^T whose weights stand together: a multiple of every kernel's rows */
+#define DH_STRIPS    5   /* of a task of dh */
+#define DH_PANELS    16  /* panels of tokens of a task of dh, about */
 #define DH_WORDS     240 /* words whose weights are packed at a time */
-#define DW_PAIRS     4   /* tiles side by side in a task of dW */
+#define DW_TASKS     64  /* tasks of dW, at least, if that leaves each two pairs of panels */
 #define LOGITS_BYTES ((size_t)96 << 20)
+#define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
 
 typedef struct dh_scratch {
-    _Alignas(64) float weights[DH_PANELS][DH_WORDS][16];
-    _Alignas(64) float product[DH_GROUPS * GROUP][DH_PANELS * 16];
+    _Alignas(64) float weights[DH_STRIPS][DH_WORDS][STRIP];
+    _Alignas(64) float product[DH_STRIPS * STRIP][DH_PANELS * 16];
 } dh_scratch;
 
 typedef struct dw_scratch {
     _Alignas(64) float tile[DEPTH][TILE];
+    _Alignas(64) float block
+        []; /* [WORDS][block_stride] exponentials of a block of words, all tokens of the chunk */
 } dw_scratch;
 
 static int at_least(int a, int b)
@@ -58,11 +60,13 @@ static int pieces(int n, int size)
     return (n + size - 1) / size;
 }
 
-/* Tokens of a chunk: what logit_bytes holds, but the largest shard must fit and no more than the window is of use. */
+/* Tokens of a chunk: what logit_bytes holds, but the largest shard must fit, and more than the window is of no use. */
 static int plan_capacity(int V, int T, int B, int largest_shard_rows, size_t logit_bytes)
 {
-    size_t window = (size_t)T * (size_t)B, least = (size_t)T * (size_t)largest_shard_rows;
-    size_t bound = logit_bytes / ((size_t)V * sizeof(float)) / 16 * 16, n = bound > least ? bound : least;
+    const size_t window = (size_t)T * (size_t)B, shard = (size_t)T * (size_t)largest_shard_rows;
+    size_t n = logit_bytes / ((size_t)V * sizeof(float)) / 16 * 16;
+    n = n < MOST_TOKENS ? n : MOST_TOKENS;
+    n = n > shard ? n : shard;
     n = n < window ? n : window;
     return PAD16((int)(n ? n : 1));
 }
@@ -76,9 +80,25 @@ static int plan_levels(int most_shards)
     return levels;
 }
 
+static int pairs_of(const linear_ce *l)
+{
+    return pieces(l->panels, 2);
+}
+
 static size_t open_floats(const linear_ce *l)
 {
-    return (size_t)l->blocks * (size_t)pieces(l->panels, 2) * TILE;
+    return (size_t)l->blocks * (size_t)pairs_of(l) * TILE;
+}
+
+/* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in the same sets. */
+static size_t block_stride(const linear_ce *l)
+{
+    return (size_t)l->capacity | 16;
+}
+
+static size_t dw_scratch_bytes(const linear_ce *l)
+{
+    return sizeof(dw_scratch) + WORDS * block_stride(l) * sizeof(float);
 }
 
 void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B, int largest_shard_rows,
@@ -98,7 +118,7 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
     arena_add(a, "softmax sums", (void **)&l->token_sum, C * f);
     arena_add(a, "target logits", (void **)&l->token_logit, C * f);
     arena_add(a, "log sums", (void **)&l->token_lse, C * sizeof(double));
-    size_t scratch = sizeof(float[WORDS * GROUP]);
+    size_t scratch = sizeof(float[WORDS * TASK_PANELS * 16]);
     if (training) {
         arena_add(a, "output input scaled", (void **)&l->scaled, (size_t)l->panels * 16 * C * f);
         arena_add(a, "token losses", (void **)&l->nats, window * f);
@@ -107,7 +127,7 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
             int levels = plan_levels(B / at_least(1, largest_shard_rows - 1));
             arena_add(a, "output partial sums", (void **)&l->open, (size_t)levels * open_floats(l) * f);
         }
-        scratch = sizeof(dh_scratch) > sizeof(dw_scratch) ? sizeof(dh_scratch) : sizeof(dw_scratch);
+        scratch = sizeof(dh_scratch) > dw_scratch_bytes(l) ? sizeof(dh_scratch) : dw_scratch_bytes(l);
     }
     if (!team_reserve(t, scratch))
         arena_add(a, "no memory for scratch", (void **)&l->open, SIZE_MAX / 2);
@@ -127,8 +147,8 @@ typedef struct job {
 
 typedef struct chunk {
     int first, n;       /* tokens, in the job's order */
+    int panels;         /* of 16 tokens, the last filled up */
     int shard0, shard1; /* whole shards (training) */
-    int groups;
 } chunk;
 
 static size_t token_place(const job *j, const chunk *c, int i)
@@ -161,30 +181,24 @@ static bool next_chunk(const job *j, chunk *c)
         if (c->n == 0)
             return false;
     }
-    c->groups = pieces(c->n, GROUP);
+    c->panels = pieces(c->n, 16);
     return true;
 }
 
-/* Tokens of group g, without and with padding, and its logits from word v on. */
-static int group_tokens(const chunk *c, int g)
+/* The logits of a panel from word v on, and of token i. */
+static float *panel_logits(const linear_ce *l, int panel, int v)
 {
-    return at_most(GROUP, c->n - g * GROUP);
+    return l->logits + ((size_t)panel * (size_t)l->V + (size_t)v) * 16;
 }
 
-static int group_columns(const chunk *c, int g)
+static float *token_logit_of(const linear_ce *l, int i, uint32_t v)
 {
-    return PAD16(group_tokens(c, g));
+    return panel_logits(l, i / 16, (int)v) + i % 16;
 }
 
-static float *group_logits(const linear_ce *l, const chunk *c, int g, int v)
+static float *block_values(const linear_ce *l, int block, int panel)
 {
-    return l->logits + (size_t)l->V * (size_t)(g * GROUP) + (size_t)v * (size_t)group_columns(c, g);
-}
-
-/* The place of token i's logit of word v. */
-static float *token_logits(const linear_ce *l, const chunk *c, int i, uint32_t v)
-{
-    return group_logits(l, c, i / GROUP, (int)v) + i % GROUP;
+    return l->block_value + (size_t)block * (size_t)l->capacity + (size_t)panel * 16;
 }
 
 static int block_words(const linear_ce *l, int block)
@@ -192,12 +206,25 @@ static int block_words(const linear_ce *l, int block)
     return at_most(WORDS, l->V - block * WORDS);
 }
 
+/* The next tile of a phase over all logits: a block of words, panels [panel0, panel1). */
+static bool claim_tile(member *m, const linear_ce *l, const chunk *c, int *block, int *panel0, int *panel1)
+{
+    const int across = pieces(c->panels, TASK_PANELS);
+    long i = team_claim(m, (long)l->blocks * across);
+    if (i < 0)
+        return false;
+    *block = (int)(i / across);
+    *panel0 = (int)(i % across) * TASK_PANELS;
+    *panel1 = at_most(*panel0 + TASK_PANELS, c->panels);
+    return true;
+}
+
 /* ---- forward ---- */
 
 static void pack_inputs(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    for (long p; (p = team_claim(m, pieces(c->n, 16))) >= 0;) {
+    for (long p; (p = team_claim(m, c->panels)) >= 0;) {
         const float *row[16];
         for (int i = 0; i < 16; i++) {
             int token = (int)p * 16 + i;
@@ -211,20 +238,16 @@ static void pack_inputs(member *m, const job *j, const chunk *c)
 static void make_logits(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    for (long i; (i = team_claim(m, (long)l->blocks * c->groups)) >= 0;) {
-        const int block = (int)(i / c->groups), g = (int)(i % c->groups);
-        const int v0 = block * WORDS, words = block_words(l, block), columns = group_columns(c, g);
-        float *tile = group_logits(l, c, g, v0);
-        for (int v = 0; v < words; v++) {
-            const float start = j->b[v0 + v];
-            for (int n = 0; n < columns; n++)
-                tile[v * columns + n] = start;
-        }
-        m->k->gemm(words, columns / 16, l->H, j->W + (size_t)v0 * (size_t)l->H, (size_t)l->H, 1,
-                   l->input + (size_t)(g * GROUP) * (size_t)l->H, 16 * (size_t)l->H, tile, (size_t)columns,
-                   GEMM_CONTINUE, NULL);
-        m->k->columns_max(l->block_value + (size_t)block * (size_t)l->capacity + g * GROUP, tile, words,
-                          (size_t)columns, columns);
+    enum { COLUMNS = TASK_PANELS * 16 };
+    float *product = team_scratch(m, sizeof(float[WORDS * COLUMNS]));
+    const size_t H = (size_t)l->H;
+    for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);) {
+        const int v0 = block * WORDS, words = block_words(l, block);
+        m->k->gemm(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
+                   l->input + (size_t)panel0 * 16 * H, 16 * H, product, COLUMNS, GEMM_ZERO, NULL);
+        for (int p = panel0; p < panel1; p++)
+            m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0),
+                                 product + (p - panel0) * 16, COLUMNS, j->b + v0, words);
     }
     team_barrier(m);
 }
@@ -233,11 +256,11 @@ static void make_logits(member *m, const job *j, const chunk *c)
 static void make_maxima(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    for (long p; (p = team_claim(m, pieces(c->n, 16))) >= 0;) {
+    for (long p; (p = team_claim(m, c->panels)) >= 0;) {
         const int first = (int)p * 16;
         m->k->columns_max(l->token_max + first, l->block_value + first, l->blocks, (size_t)l->capacity, 16);
         for (int i = first; j->target && i < first + 16 && i < c->n; i++)
-            l->token_logit[i] = *token_logits(l, c, i, j->target[token_place(j, c, i)]);
+            l->token_logit[i] = *token_logit_of(l, i, j->target[token_place(j, c, i)]);
     }
     team_barrier(m);
 }
@@ -245,14 +268,13 @@ static void make_maxima(member *m, const job *j, const chunk *c)
 static void make_exponentials(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    float *scratch = j->target ? NULL : team_scratch(m, sizeof(float[WORDS * GROUP]));
-    for (long i; (i = team_claim(m, (long)l->blocks * c->groups)) >= 0;) {
-        const int block = (int)(i / c->groups), g = (int)(i % c->groups), columns = group_columns(c, g);
-        float *tile = group_logits(l, c, g, block * WORDS);
-        m->k->columns_exp(l->block_value + (size_t)block * (size_t)l->capacity + g * GROUP,
-                          scratch ? scratch : tile, tile, l->token_max + g * GROUP, block_words(l, block),
-                          (size_t)columns, columns);
-    }
+    float *elsewhere = j->target ? NULL : team_scratch(m, sizeof(float[TILE]));
+    for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);)
+        for (int p = panel0; p < panel1; p++) {
+            float *x = panel_logits(l, p, block * WORDS);
+            m->k->columns_exp(block_values(l, block, p), elsewhere ? elsewhere : x, x, l->token_max + p * 16,
+                              block_words(l, block), 16, 16);
+        }
     team_barrier(m);
 }
 
@@ -269,13 +291,13 @@ static void scale_token(const job *j, const chunk *c, int i)
             out[n] = q * 16 + n < l->Hp ? h[q * 16 + n] * inverse : 0.0f;
     }
     l->scaled[((size_t)(l->H / 16) * (size_t)l->capacity + (size_t)i) * 16 + (size_t)(l->H % 16)] = inverse;
-    *token_logits(l, c, i, j->target[place]) -= l->token_sum[i];
+    *token_logit_of(l, i, j->target[place]) -= l->token_sum[i];
 }
 
 static void make_sums(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    for (long p; (p = team_claim(m, pieces(c->n, 16))) >= 0;) {
+    for (long p; (p = team_claim(m, c->panels)) >= 0;) {
         const int first = (int)p * 16;
         m->k->columns_sum(l->token_sum + first, l->block_value + first, l->blocks, (size_t)l->capacity, 16);
         for (int i = first; i < first + 16 && i < c->n; i++) {
@@ -295,55 +317,51 @@ static void make_sums(member *m, const job *j, const chunk *c)
 static void write_distribution(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    for (long i; (i = team_claim(m, (long)l->blocks * c->groups)) >= 0;) {
-        const int block = (int)(i / c->groups), g = (int)(i % c->groups), v0 = block * WORDS;
-        for (int n = g * GROUP; n < g * GROUP + group_tokens(c, g); n++)
-            for (int v = v0; v < v0 + block_words(l, block); v++)
-                j->logp[(size_t)(c->first + n) * (size_t)l->V + (size_t)v] =
-                    (float)((double)*token_logits(l, c, n, (uint32_t)v) - l->token_lse[n]);
-    }
+    for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);)
+        for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
+            const float *x = token_logit_of(l, i, (uint32_t)(block * WORDS));
+            float *logp = j->logp + (size_t)(c->first + i) * (size_t)l->V + (size_t)(block * WORDS);
+            for (int v = 0; v < block_words(l, block); v++)
+                logp[v] = (float)((double)x[v * 16] - l->token_lse[i]);
+        }
     team_barrier(m);
 }
 
 /* ---- backward ---- */
 
-/* Columns h0.. of `words` rows of W from v0 on, as panels; zeros behind column H. */
-static void pack_weights(const linear_ce *l, const float *W, int v0, int words, int h0, int panels,
-                         dh_scratch *s)
+/* Columns [h0, h1) of `words` rows of W from v0 on, transposed into strips of STRIP. */
+static void pack_weights(const linear_ce *l, const float *W, int v0, int words, int h0, int h1, dh_scratch *s)
 {
-    const int whole = at_most(panels, (l->H - h0) / 16), rest = l->H - h0 - 16 * whole;
     const float *w = W + (size_t)v0 * (size_t)l->H + h0;
+    const int whole = (h1 - h0) / STRIP, rest = (h1 - h0) % STRIP;
     for (int v = 0; v < words; v++, w += l->H) {
-        for (int q = 0; q < whole; q++)
-            memcpy(s->weights[q][v], w + 16 * q, 16 * sizeof(float));
-        for (int n = 0; whole < panels && n < 16; n++)
-            s->weights[whole][v][n] = n < rest ? w[16 * whole + n] : 0.0f;
+        for (int i = 0; i < whole; i++)
+            memcpy(s->weights[i][v], w + i * STRIP, STRIP * sizeof(float));
+        for (int n = 0; n < rest; n++)
+            s->weights[whole][v][n] = w[whole * STRIP + n];
     }
 }
 
-/* dh of DH_GROUPS groups of tokens, DH_PANELS panels of columns: the whole chain over words. */
-static void input_gradient(member *m, const job *j, const chunk *c, int panel0, int group0)
+/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words. */
+static void input_gradient(member *m, const job *j, const chunk *c, int h0, int h1, int panel0, int panel1)
 {
     const linear_ce *l = j->l;
     dh_scratch *s = team_scratch(m, sizeof *s);
-    const int panels = at_most(DH_PANELS, l->Hp / 16 - panel0), h0 = panel0 * 16,
-              columns = at_most(panels * 16, l->H - h0);
-    const int group1 = at_most(group0 + DH_GROUPS, c->groups);
     for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
         const int words = at_most(DH_WORDS, l->V - v0);
-        pack_weights(l, j->W, v0, words, h0, panels, s);
-        for (int g = group0; g < group1; g++)
-            m->k->gemm(group_tokens(c, g), panels, words, group_logits(l, c, g, v0), 1,
-                       (size_t)group_columns(c, g), s->weights[0][0], DH_WORDS * 16,
-                       s->product[(g - group0) * GROUP], DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO,
-                       NULL);
+        pack_weights(l, j->W, v0, words, h0, h1, s);
+        for (int h = h0; h < h1; h += STRIP)
+            m->k->gemm(at_most(STRIP, h1 - h), panel1 - panel0, words, s->weights[(h - h0) / STRIP][0], 1,
+                       STRIP, panel_logits(l, panel0, v0), (size_t)l->V * 16, s->product[h - h0],
+                       DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL);
     }
-    for (int i = group0 * GROUP; i < at_most(group1 * GROUP, c->n); i++) {
-        const float *from = s->product[i - group0 * GROUP], inverse = 1.0f / l->token_sum[i];
-        float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp + h0;
-        for (int n = 0; n < columns; n++)
-            dh[n] = from[n] * inverse;
-        memset(dh + columns, 0, (size_t)(panels * 16 - columns) * sizeof(float));
+    for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
+        const float inverse = 1.0f / l->token_sum[i];
+        float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp;
+        for (int h = h0; h < h1; h++)
+            dh[h] = s->product[h - h0][i - panel0 * 16] * inverse;
+        if (h1 == l->H)
+            memset(dh + l->H, 0, (size_t)(l->Hp - l->H) * sizeof(float));
     }
 }
 
@@ -352,42 +370,34 @@ typedef struct tile_place {
     int block, words, pair, panels;
 } tile_place;
 
-/* The leaf of shard s: one chain over its tokens, which may lie in several groups. */
+/* The leaf of shard s: one chain over its tokens. */
 static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile_place *at, int s,
-                      float *tile)
+                      const float *block, float *tile)
 {
     const linear_ce *l = j->l;
-    const int end = shard_token(j, s + 1) - c->first;
-    gemm_start start = GEMM_ZERO;
-    int i = shard_token(j, s) - c->first;
-    do {
-        const int g = at_most(i / GROUP, at_least(0, c->groups - 1)), n = at_most(end, (g + 1) * GROUP) - i;
-        k->gemm(at->words, at->panels, n, group_logits(l, c, g, at->block * WORDS) + i % GROUP,
-                (size_t)group_columns(c, g), 1,
-                l->scaled + ((size_t)(2 * at->pair) * (size_t)l->capacity + (size_t)i) * 16,
-                16 * (size_t)l->capacity, tile, WIDTH, start, NULL);
-        start = GEMM_CONTINUE;
-        i += n;
-    } while (i < end);
+    const int first = shard_token(j, s) - c->first, tokens = shard_token(j, s + 1) - shard_token(j, s);
+    k->gemm(at->words, at->panels, tokens, block + first, block_stride(l), 1,
+            l->scaled + ((size_t)(2 * at->pair) * (size_t)l->capacity + (size_t)first) * 16,
+            16 * (size_t)l->capacity, tile, PAIR, GEMM_ZERO, NULL);
 }
 
 static void write_tile(const job *j, const tile_place *at, int node, const float *tile)
 {
     const linear_ce *l = j->l;
-    const int h0 = at->pair * WIDTH, columns = at_most(WIDTH, l->H - h0);
+    const int h0 = at->pair * PAIR, columns = at_most(PAIR, l->H - h0);
     float *dW = j->dW + (size_t)node * j->stride, *db = j->db + (size_t)node * j->stride;
     for (int i = 0; i < at->words; i++) {
         const size_t v = (size_t)(at->block * WORDS + i);
-        memcpy(dW + v * (size_t)l->H + h0, tile + i * WIDTH, (size_t)columns * sizeof(float));
-        if (columns < WIDTH)
-            db[v] = tile[i * WIDTH + columns];
+        memcpy(dW + v * (size_t)l->H + h0, tile + i * PAIR, (size_t)columns * sizeof(float));
+        if (columns < PAIR)
+            db[v] = tile[i * PAIR + columns];
     }
 }
 
 /* Sums of finished subtrees that wait, from chunk to chunk, for the rest of their node. */
 static float *open_tile(const linear_ce *l, const tile_place *at, int level)
 {
-    size_t tiles = (size_t)at->block * (size_t)pieces(l->panels, 2) + (size_t)at->pair;
+    size_t tiles = (size_t)at->block * (size_t)pairs_of(l) + (size_t)at->pair;
     return l->open + (size_t)level * open_floats(l) + tiles * TILE;
 }
 
@@ -403,7 +413,7 @@ static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_
         top += 1 - shard_merges(whole.first, whole.last, shard);
     int hot = top;
     for (int shard = a; shard < b; shard++) {
-        sum_shard(k, j, c, at, shard, s->tile[top++]);
+        sum_shard(k, j, c, at, shard, s->block, s->tile[top++]);
         for (int merges = shard_merges(whole.first, whole.last, shard); merges > 0; merges--) {
             top--;
             const bool waiting = top - 1 < hot;
@@ -419,28 +429,43 @@ static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_
             memcpy(open_tile(j->l, at, level), s->tile[level], TILE * sizeof(float));
 }
 
-static void weight_gradient(member *m, const job *j, const chunk *c, int block, int pair0)
+/* dW of a block of words, pairs [pair0, pair1) of panels. */
+static void weight_gradient(member *m, const job *j, const chunk *c, int block, int pair0, int pair1)
 {
     const linear_ce *l = j->l;
-    const int pairs = pieces(l->panels, 2);
-    for (int pair = pair0; pair < at_most(pair0 + DW_PAIRS, pairs); pair++) {
-        tile_place at = {block, block_words(l, block), pair, at_most(2, l->panels - 2 * pair)};
+    dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
+    const int words = block_words(l, block);
+    for (int p = 0; p < c->panels; p++) {
+        const float *from = panel_logits(l, p, block * WORDS);
+        for (int i = 0; i < words; i++)
+            memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
+    }
+    for (int pair = pair0; pair < pair1; pair++) {
+        const tile_place at = {block, words, pair, at_most(2, l->panels - 2 * pair)};
         for (int node = 0; node < j->p->nodes; node++)
             if (j->p->node[node].first < c->shard1 && j->p->node[node].last > c->shard0)
-                sum_node(m->k, j, c, &at, node, team_scratch(m, sizeof(dw_scratch)));
+                sum_node(m->k, j, c, &at, node, s);
     }
 }
 
+/* dh first: its tasks are larger, and those of dW fill the gaps at the end. */
 static void make_gradients(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    const long dh_down = pieces(c->groups, DH_GROUPS), dh = dh_down * pieces(l->Hp / 16, DH_PANELS);
-    const long dw_across = pieces(pieces(l->panels, 2), DW_PAIRS), dw = dw_across * l->blocks;
+    const int dh_across = pieces(l->H, DH_STRIPS * STRIP), dh_down = pieces(c->panels, DH_PANELS),
+              pairs = pairs_of(l);
+    const int dw_across = at_most(pieces(pairs, 2), pieces(DW_TASKS, l->blocks));
+    const long dh = (long)dh_across * dh_down, dw = (long)dw_across * l->blocks;
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
-        if (i < dh)
-            input_gradient(m, j, c, (int)(i / dh_down) * DH_PANELS, (int)(i % dh_down) * DH_GROUPS);
-        else
-            weight_gradient(m, j, c, (int)((i - dh) / dw_across), (int)((i - dh) % dw_across) * DW_PAIRS);
+        if (i < dh) {
+            const int across = (int)(i / dh_down), down = (int)(i % dh_down);
+            input_gradient(m, j, c, across * DH_STRIPS * STRIP,
+                           at_most((across + 1) * DH_STRIPS * STRIP, l->H), c->panels * down / dh_down,
+                           c->panels * (down + 1) / dh_down);
+        } else {
+            const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
+            weight_gradient(m, j, c, block, pairs * across / dw_across, pairs * (across + 1) / dw_across);
+        }
     }
     team_barrier(m);
 }

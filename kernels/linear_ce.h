@@ -24,7 +24,7 @@ typedef struct linear_ce {
     int V, H, Hp, T, B;
     /* the rest is linear_ce.c's own, in the arena; C = capacity, tokens of a chunk; blocks of words, panels of tokens and of H */
     int capacity, blocks, panels;
-    float *logits;      /* [group of tokens][V][tokens of the group]: logits, then their exponentials */
+    float *logits;      /* [C/16][V][16]       logits of panels of tokens, then their exponentials */
     float *input;       /* [C/16][H][16]       h of the chunk, transposed */
     float *scaled;      /* [panels][C][16]     h / sum of exponentials; 1 / sum in column H */
     float *block_value; /* [blocks][C]         maxima, then sums, of a block of words */

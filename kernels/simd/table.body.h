@@ -38,6 +38,7 @@ const kernels FN(kernels) = {
     .sum_squares = FN(sum_squares),
     .all_finite = FN(all_finite),
 
+    .panel_bias_max = FN(panel_bias_max),
     .columns_max = FN(columns_max),
     .columns_sum = FN(columns_sum),
     .columns_exp = FN(columns_exp),

@@ -57,6 +57,8 @@ struct kernels {
     bool (*all_finite)(const float *x, size_t n);
 
     /* ---- softmax.body.h: down the columns of x; rows >= 1, `stride` floats apart, columns % 16 == 0 ---- */
+    /* a panel: y[i*16+j] = x[i*x_stride+j] + bias[i], j < 16, and the columns' maxima of y */
+    void (*panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias, int rows);
     void (*columns_max)(float *max, const float *x, int rows, size_t stride, int columns);
     void (*columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns);
     /* y = exp(x - max) and the columns' sums of it; y may be x */
