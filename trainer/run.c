@@ -127,19 +127,51 @@ static status remove_all(const char *dir, store_kind kind, error *e)
     return s;
 }
 
+/* Checkpoints of both kinds. */
+static status count_all(const char *dir, size_t *count, error *e)
+{
+    status s = STATUS_OK;
+    *count = 0;
+    for (store_kind kind = STORE_CHECKPOINT; s == STATUS_OK && kind <= STORE_BEST; kind++) {
+        char **paths;
+        size_t n;
+        s = store_list(dir, kind, &paths, &n, e);
+        store_list_free(paths, n);
+        *count += n;
+    }
+    return s;
+}
+
+/* --resume FILE: run.dir must hold nothing beyond FILE's step.  That would be of another run, or a later `--resume auto` would take it for this
+ * one's newest. */
+static status nothing_beyond(const run *r, error *e)
+{
+    static const char *const names[] = {[STORE_CHECKPOINT] = "ckpt", [STORE_BEST] = "best"};
+    status s = STATUS_OK;
+    for (store_kind kind = STORE_CHECKPOINT; s == STATUS_OK && kind <= STORE_BEST; kind++) {
+        char **paths, here[4096];
+        size_t n;
+        s = store_list(r->config->run.dir, kind, &paths, &n, e);
+        snprintf(here, sizeof here, "%s/%s-%010lld.h5", r->config->run.dir, names[kind], (long long)r->progress.step);
+        if (s == STATUS_OK && n > 0 && strcmp(paths[0], here) > 0)
+            s = fail(e, STATUS_BAD_CONFIG, "%s: is beyond step %lld, from which --resume is asked to go on; move it away, set another run.dir, or go on from the "
+                     "newest with --resume auto", paths[0], (long long)r->progress.step);
+        store_list_free(paths, n);
+    }
+    return s;
+}
+
 /* Which checkpoint to start from: *path NULL for a fresh start. */
 static status choose_start(run *r, const train_options *o, char **path, error *e)
 {
     const char *dir = r->config->run.dir;
-    char **paths;
-    size_t count;
+    size_t count = 0;
     *path = NULL;
     if (o->resume == RESUME_FILE)
         return store_resolve(o->resume_file, true, path, e);
     if (o->resume == RESUME_AUTO)
         return store_newest_good(dir, STORE_CHECKPOINT, path, print_note, NULL, e);
-    status s = store_list(dir, STORE_CHECKPOINT, &paths, &count, e);
-    store_list_free(paths, count);
+    status s = count_all(dir, &count, e);
     if (s != STATUS_OK || count == 0)
         return s;
     if (!o->overwrite)
@@ -176,6 +208,8 @@ static status start_state(run *r, const train_options *o, error *e)
     bool root = comm_rank(r->group) == 0;
     char path[4096] = "", *chosen = NULL;
     status s = root ? choose_start(r, o, &chosen, e) : STATUS_OK;
+    if (s == STATUS_IO_FAILED)
+        s = fail_as(e, STATUS_BAD_CONFIG, "run.dir");
     s = comm_agree(r->group, s, e);
     if (s != STATUS_OK)
         goto done;
@@ -190,6 +224,8 @@ static status start_state(run *r, const train_options *o, error *e)
         s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
     else
         s = initial_parameters(c, &r->list, r->value, e);
+    if (root && s == STATUS_OK && o->resume == RESUME_FILE)
+        s = nothing_beyond(r, e);
     bool writes = root && !o->dry_run;
     if (writes && s == STATUS_OK)
         s = store_open(&r->store, c->run.dir, c->run.keep_last, c->run.keep_best, e);
