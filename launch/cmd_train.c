@@ -111,6 +111,7 @@ int cmd_train(int argc, char **argv)
             fputs(help, stdout);
             return 0;
         }
+    signals_install(); /* before anything that takes time: a request that comes while MPI starts is kept */
     config_init(&a.config);
     status parsed = parse(&a, argc, argv, &e);
     error opened = {0};
@@ -122,7 +123,6 @@ int cmd_train(int argc, char **argv)
     if (s == STATUS_OK) {
         run r;
         error closing = {0};
-        signals_install();
         s = run_open(&r, &a.config, job.group, job.team, &a.options, &e);
         if (s == STATUS_OK && !a.options.dry_run)
             s = train_run(&r, &e);
