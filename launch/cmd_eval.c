@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: unroll eval CHECKPOINT|RUN_DIR --data CORPUS.h5 [--split test] [options]\n"
@@ -176,6 +178,7 @@ static status evaluate(evaluation *v, const session *job, bool keep, error *e)
 static status write_each(const evaluation *v, error *e)
 {
     const char *path = v->arguments->each;
+    struct stat st;
     FILE *f = fopen(path, "w");
     if (!f)
         return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(errno));
@@ -190,8 +193,12 @@ static status write_each(const evaluation *v, error *e)
             fprintf(f, "%.9g\n", (double)v->all[i]);
     }
     bool failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed)
-        return fail(e, STATUS_USAGE, "--each %s: could not be written: %s", path, strerror(errno));
+    if (fclose(f) != 0 || failed) {
+        int why = errno;
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) /* a pipe or a device stays */
+            unlink(path);
+        return fail(e, STATUS_USAGE, "--each %s: could not be written: %s", path, strerror(why));
+    }
     return STATUS_OK;
 }
 
