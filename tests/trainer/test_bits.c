@@ -1,12 +1,12 @@
 /* test_bits.c - the bits of loss, gradients and carried state are a function of model, data and seed alone.
  *
- *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among 1, 2, 5, 8 ranks    bit for bit
- *   score of a row among others      ==  score of the same row alone                                       bit for bit
+ *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among any ranks    bit for bit
+ *   score of a row among others      ==  score of the same row alone                                bit for bit
  *
  * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree, are combined
- * here as the communicator combines them.  Dropout is on, sizes are odd, the second window is shorter and starts from
- * carried state, so that a dependence on local rows, tiles or tails would show.  test_gradients.c says that the bits
- * are also the right numbers. */
+ * here as the communicator combines them.  Dropout is on, sizes are odd, seven shards make a tree whose halves differ,
+ * the second window is shorter and starts from carried state, so that a dependence on local rows, tiles or tails would
+ * show.  test_gradients.c says that the bits are also the right numbers. */
 #include "kernels/sums.h"
 #include "tests/compare.h"
 #include "tests/oracle.h"
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { LAYERS = 2, V = 67, E = 20, H = 33, T = 5, T_LAST = 2, B = 13, S = 8, STATES = 2 * LAYERS };
+enum { LAYERS = 2, V = 67, E = 20, H = 33, T = 5, T_LAST = 2, B = 13, S = 7, STATES = 2 * LAYERS };
 
 typedef struct bits {
     size_t floats;
@@ -127,6 +127,7 @@ static void check(const bits *want, const kernels *table, int threads, int ranks
 static void test_tables_threads_ranks(void **unused)
 {
     (void)unused;
+    static const int ranks[4] = {2, 3, 5, S}; /* shares of one to four shards, most of them several nodes */
     int tables;
     const kernels *const *all = kernels_all(&tables);
     for (int cell = 0; cell < ORACLE_CELLS; cell++)
@@ -141,8 +142,8 @@ static void test_tables_threads_ranks(void **unused)
                     continue;
                 for (int threads = 1; threads <= 3; threads++)
                     check(&want, all[i], threads, 1, &o);
-                for (int ranks = 2; ranks <= S; ranks += 3)
-                    check(&want, all[i], 1, ranks, &o);
+                for (int k = 0; k < 4; k++)
+                    check(&want, all[i], 1, ranks[k], &o);
             }
             free(want.gradient);
             oracle_free(&o);

@@ -227,7 +227,7 @@ static void test_ranks(void **unused)
 static void test_larger_than_tiles(void **unused)
 {
     (void)unused;
-    check_all(&(sizes){.layers = 1, .V = 301, .E = 67, .H = 131, .T = 4, .T_last = 2, .B = 19, .S = 4}, 0.0,
+    check_all(&(sizes){.layers = 1, .V = 301, .E = 67, .H = 131, .T = 6, .T_last = 2, .B = 19, .S = 4}, 0.0,
               1);
 }
 
