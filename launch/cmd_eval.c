@@ -5,7 +5,7 @@
 #include "launch/session.h"
 #include "trainer/inference.h"
 #include "trainer/store.h"
-#include "trainer/tasks/grammar.h"
+#include "trainer/tasks/agreement.h"
 #include "trainer/tasks/lm.h"
 
 #include <errno.h>
@@ -97,8 +97,11 @@ typedef struct evaluation {
     corpus corpus;
     bool corpus_open;
     lm_rows rows;
-    float *each; /* this rank's log-probabilities in token order, and on rank 0 of all */
-    float *all;
+    float *each; /* this rank's log-probabilities in token order, or NULL */
+    float *all;  /* rank 0: those of all ranks */
+    agreement agreement; /* count 0: the corpus has none, or another split is evaluated */
+    uint32_t *other;     /* the split with every verb of it in its other form, and what that had: all_other */
+    float *all_other;
     lm_result result;
 } evaluation;
 
@@ -118,6 +121,8 @@ static status open_all(evaluation *v, const session *job, error *e)
     v->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK)
         s = inference_same_vocabulary(&v->model, &v->corpus, e);
+    if (s == STATUS_OK && a->split == SPLIT_TEST)
+        s = agreement_open(&v->corpus, &v->agreement, e);
     int T = (int)v->model.config.data.bptt, S = (int)a->batch_size;
     if (s == STATUS_OK && comm_size(g) > S)
         s = fail(e, STATUS_USAGE, "%d ranks for %d row%s: each rank needs one; raise --batch-size", comm_size(g), S, S == 1 ? "" : "s");
@@ -133,8 +138,9 @@ static status open_all(evaluation *v, const session *job, error *e)
 static void close_all(evaluation *v)
 {
     free(v->each);
-    if (v->all != v->each)
-        free(v->all);
+    free(v->all);
+    free(v->other);
+    free(v->all_other);
     lm_rows_close(&v->rows);
     if (v->corpus_open)
         corpus_close(&v->corpus);
@@ -151,27 +157,60 @@ static uint64_t tokens_of(const lm_rows *rows, int rank, int size)
     return (uint64_t)p.rows * rows->length + longer;
 }
 
-/* Collective.  Evaluates, keeping each token's log-probability if wanted, and brings those to rank 0. */
-static status evaluate(evaluation *v, const session *job, bool keep, error *e)
+/* Collective.  What keeping each token's log-probability takes; `other` too when the split has agreement items. */
+static status plan_each(evaluation *v, const session *job, error *e)
 {
     comm *g = job->group;
-    int size = comm_size(g), rank = comm_rank(g);
-    status s = STATUS_OK;
-    if (keep && (!(v->each = malloc((tokens_of(&v->rows, rank, size) + 1) * sizeof(float))) ||
-                 (rank == 0 && !(v->all = malloc((v->rows.tokens + 1) * sizeof(float))))))
-        s = fail(e, STATUS_NO_MEMORY, "no memory for %" PRIu64 " log-probabilities", v->rows.tokens);
-    s = comm_agree(g, s, e);
-    if (s == STATUS_OK)
-        s = lm_evaluate(&v->rows, &v->model.model, job->team, g, v->model.value, v->each, NULL, NULL, &v->result, e);
-    if (s != STATUS_OK || !keep)
-        return s;
+    uint64_t here = tokens_of(&v->rows, comm_rank(g), comm_size(g)) + 1, all = v->rows.tokens + 1;
+    bool root = comm_rank(g) == 0, ok = (v->each = malloc(here * sizeof(float))) != NULL;
+    ok = ok && (!root || (v->all = malloc(all * sizeof(float))) != NULL);
+    if (ok && v->agreement.count) {
+        ok = (v->other = malloc(all * sizeof *v->other)) != NULL;
+        ok = ok && (!root || (v->all_other = malloc(all * sizeof(float))) != NULL);
+    }
+    return comm_agree(g, ok ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %" PRIu64 " log-probabilities", all), e);
+}
+
+/* Collective.  Brings each rank's log-probabilities to rank 0, where rows stand in the order of the text. */
+static status gather_each(const evaluation *v, const session *job, float *all, error *e)
+{
+    comm *g = job->group;
+    int size = comm_size(g);
     size_t *bytes = malloc((size_t)size * sizeof *bytes);
-    s = comm_agree(g, bytes ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %d ranks", size), e);
+    status s = comm_agree(g, bytes ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %d ranks", size), e);
     for (int r = 0; s == STATUS_OK && r < size; r++)
         bytes[r] = tokens_of(&v->rows, r, size) * sizeof(float);
     if (s == STATUS_OK)
-        comm_gather(g, v->each, v->all, bytes, 0);
+        comm_gather(g, v->each, all, bytes, 0);
     free(bytes);
+    return s;
+}
+
+/* Collective.  The same text once more, asked for the other form of every verb. */
+static status evaluate_other(evaluation *v, const session *job, error *e)
+{
+    const uint32_t *ids = v->corpus.ids[v->rows.split];
+    lm_result unused;
+    memcpy(v->other, ids, v->rows.tokens * sizeof *v->other);
+    for (uint64_t i = 0; i < v->agreement.count; i++)
+        v->other[v->agreement.position[i]] = v->agreement.wrong[i];
+    v->rows.targets = v->other;
+    status s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, NULL, NULL, &unused, e);
+    v->rows.targets = NULL;
+    return s == STATUS_OK ? gather_each(v, job, v->all_other, e) : s;
+}
+
+/* Collective. */
+static status evaluate(evaluation *v, const session *job, error *e)
+{
+    bool keep = v->arguments->each || v->agreement.count;
+    status s = keep ? plan_each(v, job, e) : STATUS_OK;
+    if (s == STATUS_OK)
+        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, NULL, NULL, &v->result, e);
+    if (s == STATUS_OK && keep)
+        s = gather_each(v, job, v->all, e);
+    if (s == STATUS_OK && v->agreement.count)
+        s = evaluate_other(v, job, e);
     return s;
 }
 
@@ -211,6 +250,28 @@ static void print_result(const evaluation *v)
     printf("loss %.6f nats per token | ppl %.3f | %s %.4f\n", nats, exp(nats), words ? "bits per token" : "bpc", nats / log(2.0));
 }
 
+/* How near to the exact cross-entropy, and the agreement accuracy by distance: a grammar corpus. */
+static void print_grammar(const evaluation *v)
+{
+    double floor, nats = v->result.nats / (double)v->result.tokens;
+    agreement_score score = {0};
+    if (v->agreement.count == 0)
+        return;
+    if (record_get_double(v->corpus.file.meta, "cross_entropy", &floor))
+        printf("the grammar's own cross-entropy, the floor: %.6f; this model is %.2f %% above it\n", floor, 100 * (nats / floor - 1));
+    for (uint64_t i = 0; i < v->agreement.count; i++) {
+        uint64_t at = v->agreement.position[i];
+        agreement_add(&score, v->agreement.distance[i], (double)v->all[at], (double)v->all_other[at]);
+    }
+    printf("agreement of verbs with their subjects, by distance:\n");
+    for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
+        agreement_share a = agreement_result(&score, bin);
+        if (a.n > 0)
+            printf("%5s  %6.2f %%  of %6" PRIu64 "  (95 %%: %.2f to %.2f)\n", agreement_bin_names[bin], 100 * a.share, a.n, 100 * a.low,
+                   100 * a.high);
+    }
+}
+
 int cmd_eval(int argc, char **argv)
 {
     eval_arguments a;
@@ -230,9 +291,10 @@ int cmd_eval(int argc, char **argv)
     if (s == STATUS_OK)
         s = open_all(&v, &job, &e);
     if (s == STATUS_OK)
-        s = evaluate(&v, &job, a.each != NULL, &e);
+        s = evaluate(&v, &job, &e);
     if (s == STATUS_OK && comm_rank(job.group) == 0) {
         print_result(&v);
+        print_grammar(&v);
         if (a.each)
             s = write_each(&v, &e);
     }

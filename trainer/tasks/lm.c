@@ -101,9 +101,10 @@ status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *
             return s;
         if (n < (uint64_t)steps + 1)
             r->buffer[n] = 0;
+        const uint32_t *targets = r->targets ? r->targets + row_start(r, row) + from : r->buffer;
         for (int t = 0; t < steps; t++) {
             x[(size_t)t * rows + b] = r->buffer[t];
-            y[(size_t)t * rows + b] = r->buffer[t + 1];
+            y[(size_t)t * rows + b] = (uint64_t)t + 1 < n ? targets[t + 1] : 0;
         }
     }
     return STATUS_OK;

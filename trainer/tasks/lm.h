@@ -27,7 +27,8 @@ typedef struct lm_rows {
     uint64_t length;    /* tokens of each row ... */
     uint64_t longer;    /* ... and one more of so many first rows (evaluation) */
     int T;
-    uint32_t *buffer; /* T+1 ids of a row */
+    const uint32_t *targets; /* NULL: the next tokens; else what to predict in their stead, by place in the split (borrowed) */
+    uint32_t *buffer;        /* T+1 ids of a row */
 } lm_rows;
 
 typedef enum { LM_TRAIN, LM_EVALUATE } lm_use;
