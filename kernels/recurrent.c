@@ -196,6 +196,21 @@ static void row_block(const window *w, long block, int *b0, int *rows)
     *rows = (int)(w->B * (block + 1) / blocks) - *b0;
 }
 
+/* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most likely come to
+ * next.  A row block has the time for half of them. */
+typedef struct fetch {
+    const float *from;
+    size_t floats;
+} fetch;
+
+static fetch fetch_next(const window *w, const float *next, size_t floats, long block)
+{
+    const long sharers = w->B > CELL_ROWS ? 2 : 1;
+    if (block >= sharers || floats == 0)
+        return (fetch){NULL, 0};
+    return (fetch){next + (size_t)block * (floats / (size_t)sharers), floats / (size_t)sharers};
+}
+
 static void forward_task(member *m, const window *w, int t, int phase, long task)
 {
     _Alignas(64) float rec[CELL_ROWS * CELL_GATES_MAX * 16];
@@ -214,10 +229,11 @@ static void forward_task(member *m, const window *w, int t, int phase, long task
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &body->part[p];
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)b0 * (size_t)r->Hp;
-        const size_t panel = (size_t)r->H * 16;
-        m->k->gemm(rows, part->gates, r->H, a, (size_t)r->Hp, 1,
-                   r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel, panel, out, tile.rec_ld,
-                   GEMM_ZERO, NULL);
+        const size_t panel = (size_t)r->H * 16, panels = (size_t)part->gates * panel;
+        const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel;
+        const fetch next = fetch_next(w, b + panels, unit + 1 < units_of(r) ? panels : 0, task % blocks);
+        m->k->gemm_ahead(rows, part->gates, r->H, a, (size_t)r->Hp, 1, b, panel, out, tile.rec_ld, GEMM_ZERO,
+                         NULL, next.from, next.floats);
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
@@ -225,22 +241,26 @@ static void forward_task(member *m, const window *w, int t, int phase, long task
 }
 
 /* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first .. f->last-1. */
-static void product_through_time(member *m, const window *w, const cell_phase *f, int t, int b0, int rows,
-                                 int unit, int units, float *rec, size_t rec_ld)
+static void product_through_time(member *m, const window *w, const cell_phase *f, int t, long block, int unit,
+                                 int units, float *rec)
 {
     const recurrent *r = w->r;
     const size_t ld = (size_t)r->Hp, gate_ld = (size_t)r->cell->gates * ld, panel = gate_ld * 16;
+    int b0, rows;
+    row_block(w, block, &b0, &rows);
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &r->cell->body->part[p];
-        const size_t column = (size_t)part->first * ld;
+        const size_t column = (size_t)part->first * ld, depth = (size_t)part->gates * ld;
+        const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, b0) * ld
+                                        : r->gates + row_at(w, t, b0) * gate_ld + column;
         const float *b = r->w_hh + (size_t)unit * panel + column * 16;
-        const gemm_start start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE;
-        if (part->rec_grad)
-            m->k->gemm(rows, units, r->Hp, r->rec_grad + row_at(w, t, b0) * ld, ld, 1, b, panel, rec, rec_ld,
-                       start, NULL);
-        else
-            m->k->gemm(rows, units, part->gates * r->Hp, r->gates + row_at(w, t, b0) * gate_ld + column,
-                       gate_ld, 1, b, panel, rec, rec_ld, start, NULL);
+        /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches one panel */
+        const bool more = unit + 2 * units <= units_of(r);
+        const size_t run = depth * 16 == panel ? (size_t)units * panel : depth * 16;
+        const fetch next = fetch_next(w, b + (size_t)units * panel, more ? run : 0, block);
+        m->k->gemm_ahead(rows, units, (int)depth, a, part->rec_grad ? ld : gate_ld, 1, b, panel, rec,
+                         BACKWARD_UNITS * 16, p == f->first ? GEMM_ZERO : GEMM_CONTINUE, NULL, next.from,
+                         next.floats);
     }
 }
 
@@ -263,7 +283,7 @@ static void backward_task(member *m, const window *w, int t, int phase, long tas
         tile[u].rec_ld = BACKWARD_UNITS * 16;
     }
     if (from < w->T)
-        product_through_time(m, w, f, from, b0, rows, unit, units, rec, BACKWARD_UNITS * 16);
+        product_through_time(m, w, f, from, task % blocks, unit, units, rec);
     else
         memset(rec, 0, sizeof rec);
     for (int u = 0; u < units; u++)

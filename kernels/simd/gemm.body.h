@@ -31,8 +31,10 @@
 /* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1).  The first three arguments are constants. */
 VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, const float *a,
                    size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
-                   const float *bias)
+                   const float *bias, const float *ahead)
 {
+    const size_t ahead_step = ahead ? 64 : 0; /* nothing to ask for: asks for what it has */
+    ahead = ahead ? ahead : b;
     vf x[GEMM_ROWS][TILE_VECTORS];
     UNROLLED for (int i = 0; i < rows; i++)
     {
@@ -59,6 +61,8 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
         }                                                                                                   \
     } while (0)
     for (; K >= 4; K -= 4) {
+        UNROLLED for (int i = 0; i < 4; i++) __builtin_prefetch(ahead + 16 * i);
+        ahead += ahead_step;
         HIDE_FROM_PLAN(a_stride);
         UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
         GEMM_STEP(0);
@@ -86,12 +90,12 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
 /* One function for each shape, so that each has its registers to itself. */
 #define TILE_PARAMETERS                                                                             \
     int K, const float *a, size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, \
-        gemm_start start, const float *bias
+        gemm_start start, const float *bias, const float *ahead
 typedef void (*gemm_tile_function)(TILE_PARAMETERS);
 #define TILE(rows, panels, by_rows)                                                                    \
     static __attribute__((noinline)) void FN(gemm_tile_##rows##_##panels##_##by_rows)(TILE_PARAMETERS) \
     {                                                                                                  \
-        gemm_tile(rows, panels, by_rows, K, a, a_stride, b, b_panel, c, c_row, start, bias);           \
+        gemm_tile(rows, panels, by_rows, K, a, a_stride, b, b_panel, c, c_row, start, bias, ahead);    \
     }
 #define TILE_NAME(rows, panels, by_rows) FN(gemm_tile_##rows##_##panels##_##by_rows),
 
@@ -135,22 +139,33 @@ static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS] = {
 #endif
 };
 
-static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
-                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
+/* Each tile asks for a cache line of `ahead` with each k, until that is used up. */
+static void FN(gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                           size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                           const float *ahead, size_t ahead_floats)
 {
     const int by_rows = a_k == 1, blocks = (M + GEMM_ROWS - 1) / GEMM_ROWS;
     const size_t a_stride = by_rows ? a_row : a_k;
+    size_t asked = 0;
     for (int p = 0; p < P; p += GEMM_PANELS) {
         const int panels = P - p < GEMM_PANELS ? P - p : GEMM_PANELS;
+        const float *bias_p = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
         for (int block = 0, m = 0; block < blocks; block++) {
             const int rows = (M - m + blocks - block - 1) / (blocks - block);
-            FN(gemm_tiles)
-            [panels - 1][by_rows][rows - 1](K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel,
-                                            b_panel, c + (size_t)m * c_row + 16 * (size_t)p, c_row, start,
-                                            start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL);
+            const gemm_tile_function tile = FN(gemm_tiles)[panels - 1][by_rows][rows - 1];
+            tile(K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel, b_panel,
+                 c + (size_t)m * c_row + 16 * (size_t)p, c_row, start, bias_p,
+                 asked < ahead_floats ? ahead + asked : NULL);
+            asked += (size_t)K * 16;
             m += rows;
         }
     }
+}
+
+static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
+{
+    FN(gemm_ahead)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, NULL, 0);
 }
 
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)

@@ -12,6 +12,7 @@ const kernels FN(kernels) = {
     .gemm_rows = GEMM_ROWS,
     .gemm_panels = GEMM_PANELS,
     .gemm = FN(gemm),
+    .gemm_ahead = FN(gemm_ahead),
     .gemm_pack_rows = FN(gemm_pack_rows),
 
     .lstm_forward = FN(lstm_forward),
