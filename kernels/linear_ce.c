@@ -27,9 +27,9 @@
 #define TILE         (WORDS * PAIR)
 #define DEPTH        14  /* of a tree of shards: log2 SHARDS_MAX + 2 */
 #define STRIP        12  /* rows of dh^T whose weights stand together: a multiple of every kernel's rows */
-#define DH_STRIPS    5   /* of a task of dh */
+#define DH_STRIPS    10  /* of a task of dh, at most */
 #define DH_PANELS    16  /* panels of tokens of a task of dh, about */
-#define DH_WORDS     240 /* words whose weights are packed at a time */
+#define DH_WORDS     120 /* words whose weights are packed at a time */
 #define DW_TASKS     64  /* tasks of dW, at least, if that leaves each two pairs of panels */
 #define LOGITS_BYTES ((size_t)96 << 20)
 #define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
@@ -452,8 +452,8 @@ static void weight_gradient(member *m, const job *j, const chunk *c, int block, 
 static void make_gradients(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    const int dh_across = pieces(l->H, DH_STRIPS * STRIP), dh_down = pieces(c->panels, DH_PANELS),
-              pairs = pairs_of(l);
+    const int strips = pieces(l->H, STRIP), dh_across = pieces(strips, DH_STRIPS), pairs = pairs_of(l);
+    const int dh_down = pieces(c->panels, DH_PANELS);
     const int dw_across = at_most(pieces(pairs, 2), pieces(DW_TASKS, l->blocks));
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * l->blocks;
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
