@@ -1,9 +1,9 @@
 /* bench_comm.c - how fast gradients and parameters of 13 million floats go between the ranks of this machine,
  * beside MPI_Allreduce on the same buffer. Prints medians; "GB/s" counts the parameters' bytes once, as the
  * time of one training step sees it.  Usage: bench_comm [millions of floats] */
-#include "check.h"
 #include "kernels/arena.h"
 #include "kernels/sums.h"
+#include "tests/comm/check.h"
 
 #include <mpi.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * Every rank can compute what every other one contributes (random_of), hence what must come out; it checks
  * all of it.  Everything is done twice, the second time with messages cut to a length that no piece is a
  * multiple of, as pieces above 1 GB are. */
-#include "check.h"
+#include "tests/comm/check.h"
 #include "trainer/comm/inside.h"
 
 #include <stdlib.h>

@@ -8,8 +8,8 @@
  * for the part that crosses ranks.
  *
  * MPI_Isend is ours (the library's own stays callable as PMPI_Isend), to count what is really sent. */
-#include "check.h"
 #include "kernels/sums.h"
+#include "tests/comm/check.h"
 #include "trainer/comm/inside.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* test_sharing.c - ranks learn which of them share cores.  Ranks 0 and 1 bind themselves to one cpu, the
  * others to another: 0 and 1 must find two sharers, the others all of themselves, and everybody two used
  * cores, whatever mpirun's own binding was. */
-#include "check.h"
 #include "launch/binding.h"
+#include "tests/comm/check.h"
 
 #include <sched.h>
 #include <string.h>
