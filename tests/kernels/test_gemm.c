@@ -3,6 +3,7 @@
  * Identities:
  *   C        == double, within the error that K roundings allow      M 1..49, columns 1..49, K 0..49, primes, 650; A by rows and by columns
  *   C        == one chain of fmaf written out                        bit for bit, hence every table and every cut
+ *   C        == OpenBLAS's, within rounding
  *   gemm_job == one call over everything                             bit for bit
  *   gemm_tree == double, and == the tree of its shards' chains       bit for bit
  * Nothing is written beside C: canaries stand between its rows and after it. */
@@ -133,6 +134,37 @@ static void test_gemm_pack_columns(void **state)
             }
     }
     free(W);
+}
+
+/* Two programs with nothing in common but the definition. */
+static void test_gemm_blas(void **state)
+{
+    (void)state;
+    const kernels *k = kernels_select(NULL);
+    static const shape shapes[] = {{1, 16, 1}, {20, 64, 131}, {49, 48, 37}, {5, 32, 0}};
+    for (size_t z = 0; z < sizeof shapes / sizeof shapes[0]; z++)
+        for (int way = 0; way < 6; way++) {
+            const size_t M = (size_t)shapes[z].M, N = (size_t)shapes[z].N, K = (size_t)shapes[z].K;
+            const bool by_rows = way % 2;
+            const gemm_start start = way / 2 == 0 ? GEMM_ZERO : way / 2 == 1 ? GEMM_BIAS : GEMM_CONTINUE;
+            float *A = random_floats(M * K), *B = random_floats(N * K), *bias = random_floats(N);
+            float *C = random_floats(M * N), *D = malloc(M * N * sizeof *D);
+            assert_non_null(D);
+            memcpy(D, C, M * N * sizeof *D);
+            k->gemm((int)M, (int)N / 16, (int)K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C, N, start,
+                    bias);
+            gemm_blas((int)M, (int)N / 16, (int)K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D, N,
+                      start, bias);
+            for (size_t i = 0; i < M * N; i++)
+                assert_true(fabsf(C[i] - D[i]) <= 1e-5f * (1 + fabsf(C[i])));
+            free(A);
+            free(B);
+            free(bias);
+            free(C);
+            free(D);
+        }
+    for (int role = 0; role < GEMM_ROLES; role++)
+        assert_string_equal(gemm_backend((gemm_role)role), "packed");
 }
 
 static void jobs(const kernels *k)
@@ -275,9 +307,8 @@ static void test_gemm_tree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm_shapes),
-        cmocka_unit_test(test_gemm_pack_columns),
-        cmocka_unit_test(test_gemm_job),
+        cmocka_unit_test(test_gemm_shapes), cmocka_unit_test(test_gemm_pack_columns),
+        cmocka_unit_test(test_gemm_blas),   cmocka_unit_test(test_gemm_job),
         cmocka_unit_test(test_gemm_tree),
     };
     return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
