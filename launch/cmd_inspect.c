@@ -20,7 +20,7 @@ static const char help[] =
     "                 configuration, corpus, seed and step on any ranks, threads and machines.  Corpus: the SHA-256 of its content\n"
     "  -h, --help     this text\n"
     "\n"
-    "Exit status: 0 whole, 2 usage, 3 a damaged corpus, 4 a damaged checkpoint.\n";
+    "Exit status: 0 whole, 2 usage, 3 a damaged corpus or no file of ours, 4 a damaged or missing checkpoint.\n";
 
 static void print_tensors(const container *c)
 {
@@ -67,6 +67,17 @@ static status print_digest(const container *c, error *e)
     return s;
 }
 
+/* A file that is not whole: the exit code depends on what it says it is, as far as it still says anything. */
+static status damaged(const char *path, status s, error *e)
+{
+    container c;
+    error ignored = {0};
+    if (s != STATUS_BAD_DATA || container_open(&c, path, "checkpoint", CONTAINER_TRUST, &ignored) != STATUS_OK)
+        return s;
+    container_close(&c);
+    return e->code = STATUS_BAD_CHECKPOINT;
+}
+
 int cmd_inspect(int argc, char **argv)
 {
     static const struct option long_options[] = {{"digest", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
@@ -89,7 +100,9 @@ int cmd_inspect(int argc, char **argv)
     if (optind + 1 != argc)
         return option_failed("inspect", fail(&e, STATUS_USAGE, "name one FILE or RUN_DIR; %d are given", argc - optind), &e);
     status s = store_resolve(argv[optind], true, &path, &e);
-    if (s == STATUS_OK && (s = container_open(&c, path, NULL, CONTAINER_CHECK, &e)) == STATUS_OK) {
+    if (s == STATUS_OK && (s = container_open(&c, path, NULL, CONTAINER_CHECK, &e)) != STATUS_OK) {
+        s = damaged(path, s, &e);
+    } else if (s == STATUS_OK) {
         if (digest) {
             s = print_digest(&c, &e);
         } else {
