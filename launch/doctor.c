@@ -63,9 +63,9 @@ static void print_huge_pages(const report *r)
     char mode[128] = "";
     FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
     if (f != NULL && fgets(mode, sizeof mode, f) != NULL && strstr(mode, "[never]") != NULL)
-        fprintf(r->out, "warning: huge pages are off (/sys/kernel/mm/transparent_hugepage/enabled is never, "
+        fprintf(r->out, "warning: huge pages are off (/sys/kernel/mm/transparent_hugepage/enabled is never; "
                         "madvise is enough): "
-                        "exchanges between ranks of a host take up to twice as long\n");
+                        "exchanges between the ranks of a host are slower\n");
     if (f != NULL)
         fclose(f);
 }
