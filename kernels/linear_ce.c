@@ -20,19 +20,24 @@
 #include <stdint.h>
 #include <string.h>
 
-#define WORDS \
-    48 /* of a block; its sums of exponentials are one link of a chain, so changing it changes bits */
+/* Words of a block.  Its sum of exponentials is one link of a chain, so changing it changes bits; all other sizes do not. */
+#define WORDS        48
 #define TASK_PANELS  6  /* panels of tokens of a task, where tasks are tiles of logits */
-#define PAIR         32 /* columns of a tile of dW: two panels, what the widest kernel takes at once */
-#define TILE         (WORDS * PAIR)
-#define DEPTH        14  /* of a tree of shards: log2 SHARDS_MAX + 2 */
-#define STRIP        12  /* rows of dh^T whose weights stand together: a multiple of every kernel's rows */
-#define DH_STRIPS    10  /* of a task of dh, at most */
-#define DH_PANELS    16  /* panels of tokens of a task of dh, about */
-#define DH_WORDS     120 /* words whose weights are packed at a time */
-#define DW_TASKS     64  /* tasks of dW, at least, if that leaves each two pairs of panels */
+#define DEPTH        14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
 #define LOGITS_BYTES ((size_t)96 << 20)
 #define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
+
+/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of cache a core. */
+#define STRIP     12 /* rows whose weights stand together: a multiple of every kernel's rows */
+#define DH_STRIPS 10
+#define DH_PANELS 24
+#define DH_WORDS  120 /* words whose weights are packed at a time */
+
+/* dW: tiles of DW_WORDS words by a pair of panels, which is what the widest kernel takes at once. */
+#define DW_WORDS 96
+#define PAIR     32
+#define TILE     (DW_WORDS * PAIR)
+#define DW_TASKS 64 /* at least, if that leaves each two pairs */
 
 typedef struct dh_scratch {
     _Alignas(64) float weights[DH_STRIPS][DH_WORDS][STRIP];
@@ -41,8 +46,7 @@ typedef struct dh_scratch {
 
 typedef struct dw_scratch {
     _Alignas(64) float tile[DEPTH][TILE];
-    _Alignas(64) float block
-        []; /* [WORDS][block_stride] exponentials of a block of words, all tokens of the chunk */
+    _Alignas(64) float block[]; /* [DW_WORDS][block_stride] exponentials of all tokens of the chunk */
 } dw_scratch;
 
 static int at_least(int a, int b)
@@ -87,7 +91,7 @@ static int pairs_of(const linear_ce *l)
 
 static size_t open_floats(const linear_ce *l)
 {
-    return (size_t)l->blocks * (size_t)pairs_of(l) * TILE;
+    return (size_t)pieces(l->V, DW_WORDS) * (size_t)pairs_of(l) * TILE;
 }
 
 /* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in the same sets. */
@@ -98,7 +102,7 @@ static size_t block_stride(const linear_ce *l)
 
 static size_t dw_scratch_bytes(const linear_ce *l)
 {
-    return sizeof(dw_scratch) + WORDS * block_stride(l) * sizeof(float);
+    return sizeof(dw_scratch) + DW_WORDS * block_stride(l) * sizeof(float);
 }
 
 void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B, int largest_shard_rows,
@@ -268,7 +272,7 @@ static void make_maxima(member *m, const job *j, const chunk *c)
 static void make_exponentials(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    float *elsewhere = j->target ? NULL : team_scratch(m, sizeof(float[TILE]));
+    float *elsewhere = j->target ? NULL : team_scratch(m, sizeof(float[WORDS * 16]));
     for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);)
         for (int p = panel0; p < panel1; p++) {
             float *x = panel_logits(l, p, block * WORDS);
@@ -387,7 +391,7 @@ static void write_tile(const job *j, const tile_place *at, int node, const float
     const int h0 = at->pair * PAIR, columns = at_most(PAIR, l->H - h0);
     float *dW = j->dW + (size_t)node * j->stride, *db = j->db + (size_t)node * j->stride;
     for (int i = 0; i < at->words; i++) {
-        const size_t v = (size_t)(at->block * WORDS + i);
+        const size_t v = (size_t)(at->block * DW_WORDS + i);
         memcpy(dW + v * (size_t)l->H + h0, tile + i * PAIR, (size_t)columns * sizeof(float));
         if (columns < PAIR)
             db[v] = tile[i * PAIR + columns];
@@ -434,9 +438,9 @@ static void weight_gradient(member *m, const job *j, const chunk *c, int block, 
 {
     const linear_ce *l = j->l;
     dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
-    const int words = block_words(l, block);
+    const int words = at_most(DW_WORDS, l->V - block * DW_WORDS);
     for (int p = 0; p < c->panels; p++) {
-        const float *from = panel_logits(l, p, block * WORDS);
+        const float *from = panel_logits(l, p, block * DW_WORDS);
         for (int i = 0; i < words; i++)
             memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
     }
@@ -454,8 +458,9 @@ static void make_gradients(member *m, const job *j, const chunk *c)
     const linear_ce *l = j->l;
     const int strips = pieces(l->H, STRIP), dh_across = pieces(strips, DH_STRIPS), pairs = pairs_of(l);
     const int dh_down = pieces(c->panels, DH_PANELS);
-    const int dw_across = at_most(pieces(pairs, 2), pieces(DW_TASKS, l->blocks));
-    const long dh = (long)dh_across * dh_down, dw = (long)dw_across * l->blocks;
+    const int dw_down = pieces(l->V, DW_WORDS),
+              dw_across = at_most(pieces(pairs, 2), pieces(DW_TASKS, dw_down));
+    const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
         if (i < dh) {
             const int across = (int)(i / dh_down), down = (int)(i % dh_down);
