@@ -29,7 +29,7 @@ typedef struct window {
     const float *x, *dh;
     float *dx;
     const shards *shards;
-    int T, B;
+    int T, B, blocks; /* blocks: of at most CELL_ROWS rows */
     gemm_job product; /* the product over all steps: x W_ih or dx */
     gemm_tree tree[TREES];
     struct tree_rows {
@@ -189,11 +189,10 @@ static void tile_prefetch(const cell_tile *tile, int gates)
             __builtin_prefetch(tile->gate[g] + (size_t)m * tile->gate_ld, 1);
 }
 
-static void row_block(const window *w, long block, int *b0, int *rows)
+static void row_block(const window *w, int block, int *b0, int *rows)
 {
-    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
-    *b0 = (int)(w->B * block / blocks);
-    *rows = (int)(w->B * (block + 1) / blocks) - *b0;
+    *b0 = w->B * block / w->blocks;
+    *rows = w->B * (block + 1) / w->blocks - *b0;
 }
 
 /* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most likely come to
@@ -203,24 +202,23 @@ typedef struct fetch {
     size_t floats;
 } fetch;
 
-static fetch fetch_next(const window *w, const float *next, size_t floats, long block)
+static fetch fetch_next(const window *w, const float *next, size_t floats, int block)
 {
-    const long sharers = w->B > CELL_ROWS ? 2 : 1;
+    const int sharers = w->blocks > 1 ? 2 : 1;
     if (block >= sharers || floats == 0)
         return (fetch){NULL, 0};
     return (fetch){next + (size_t)block * (floats / (size_t)sharers), floats / (size_t)sharers};
 }
 
-static void forward_task(member *m, const window *w, int t, int phase, long task)
+static void forward_task(member *m, const window *w, int t, int phase, int task)
 {
     _Alignas(64) float rec[CELL_ROWS * CELL_GATES_MAX * 16];
     const recurrent *r = w->r;
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
-    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
-    const int unit = (int)(task / blocks);
+    const int unit = task / w->blocks, block = task - unit * w->blocks;
     int b0, rows;
-    row_block(w, task % blocks, &b0, &rows);
+    row_block(w, block, &b0, &rows);
     cell_tile tile = tile_at(w, t, b0, rows, unit);
     tile_prefetch(&tile, r->cell->gates);
     for (int p = f->first; p < f->last; p++)
@@ -231,7 +229,7 @@ static void forward_task(member *m, const window *w, int t, int phase, long task
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)b0 * (size_t)r->Hp;
         const size_t panel = (size_t)r->H * 16, panels = (size_t)part->gates * panel;
         const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel;
-        const fetch next = fetch_next(w, b + panels, unit + 1 < units_of(r) ? panels : 0, task % blocks);
+        const fetch next = fetch_next(w, b + panels, unit + 1 < units_of(r) ? panels : 0, block);
         m->k->gemm_ahead(rows, part->gates, r->H, a, (size_t)r->Hp, 1, b, panel, out, tile.rec_ld, GEMM_ZERO,
                          NULL, next.from, next.floats);
         out += (size_t)part->gates * 16;
@@ -241,7 +239,7 @@ static void forward_task(member *m, const window *w, int t, int phase, long task
 }
 
 /* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first .. f->last-1. */
-static void product_through_time(member *m, const window *w, const cell_phase *f, int t, long block, int unit,
+static void product_through_time(member *m, const window *w, const cell_phase *f, int t, int block, int unit,
                                  int units, float *rec)
 {
     const recurrent *r = w->r;
@@ -264,17 +262,16 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
     }
 }
 
-static void backward_task(member *m, const window *w, int t, int phase, long task)
+static void backward_task(member *m, const window *w, int t, int phase, int task)
 {
     _Alignas(64) float rec[CELL_ROWS * BACKWARD_UNITS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
-    const long blocks = (w->B + CELL_ROWS - 1) / CELL_ROWS;
-    const int unit = (int)(task / blocks) * BACKWARD_UNITS;
+    const int group = task / w->blocks, block = task - group * w->blocks, unit = group * BACKWARD_UNITS;
     const int units = units_of(r) - unit < BACKWARD_UNITS ? units_of(r) - unit : BACKWARD_UNITS;
     const int from = f->this_step ? t : t + 1;
     int b0, rows;
-    row_block(w, task % blocks, &b0, &rows);
+    row_block(w, block, &b0, &rows);
     cell_tile tile[BACKWARD_UNITS];
     for (int u = 0; u < units; u++) {
         tile[u] = tile_at(w, t, b0, rows, unit + u);
@@ -283,7 +280,7 @@ static void backward_task(member *m, const window *w, int t, int phase, long tas
         tile[u].rec_ld = BACKWARD_UNITS * 16;
     }
     if (from < w->T)
-        product_through_time(m, w, f, from, task % blocks, unit, units, rec);
+        product_through_time(m, w, f, from, block, unit, units, rec);
     else
         memset(rec, 0, sizeof rec);
     for (int u = 0; u < units; u++)
@@ -316,7 +313,7 @@ static void forward_body(member *m, void *arg)
 {
     const window *w = arg;
     const recurrent *r = w->r;
-    const long step_tasks = (long)units_of(r) * ((w->B + CELL_ROWS - 1) / CELL_ROWS);
+    const long step_tasks = (long)units_of(r) * w->blocks;
     for (long i; (i = team_claim(m, panels_of(r))) >= 0;)
         pack_forward(m, w, (int)i);
     team_barrier(m);
@@ -326,7 +323,7 @@ static void forward_body(member *m, void *arg)
     for (int t = 0; t < w->T; t++) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
             for (long i; (i = team_claim(m, step_tasks)) >= 0;)
-                forward_task(m, w, t, phase, i);
+                forward_task(m, w, t, phase, (int)i);
             team_barrier(m);
         }
     }
@@ -338,7 +335,8 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
     assert(T <= r->T && B <= r->B && (!keep || r->training));
     r->steps = T;
     (void)keep; /* memory and time are the same: what backward needs is in the arena if it was planned for */
-    window w = {.r = r, .weights = weights, .x = x, .T = T, .B = B};
+    window w = {
+        .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
     const size_t gates = (size_t)(r->cell->gates * r->Hp), row = (size_t)r->Hp,
                  state = (size_t)B * row * sizeof(float);
     w.product = (gemm_job){.M = T * B,
@@ -453,7 +451,7 @@ static void backward_body(member *m, void *arg)
     const recurrent *r = w->r;
     const long pack_hh = pack_tasks(r->Hp), pack_ih = w->dx ? pack_tasks(r->Ip) : 0;
     const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS;
-    const long step_tasks = groups * ((w->B + CELL_ROWS - 1) / CELL_ROWS);
+    const long step_tasks = groups * w->blocks;
     for (long i; (i = team_claim(m, pack_hh + pack_ih)) >= 0;) {
         if (i < pack_hh)
             pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
@@ -464,7 +462,7 @@ static void backward_body(member *m, void *arg)
     for (int t = w->T - 1; t >= 0; t--) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
             for (long i; (i = team_claim(m, step_tasks)) >= 0;)
-                backward_task(m, w, t, phase, i);
+                backward_task(m, w, t, phase, (int)i);
             team_barrier(m);
         }
     }
@@ -536,6 +534,7 @@ void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights,
                 .T = T,
                 .B = p->rows,
                 .stride = g->stride};
+    w.blocks = (w.B + CELL_ROWS - 1) / CELL_ROWS;
     const int gates = r->cell->gates * r->Hp;
     w.product = (gemm_job){.M = T * w.B,
                            .P = r->Ip / 16,

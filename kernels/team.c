@@ -120,7 +120,7 @@ const kernels *team_kernels(const team *t)
 
 static void member_run(team *t, int id, int size, void (*body)(member *m, void *arg), void *arg)
 {
-    member m = {.team = t, .id = id, .size = size, .k = t->k};
+    member m = {.team = t, .id = id, .size = size, .k = t->k, .share = -1};
     unsigned state = float_state_enter();
     body(&m, arg);
     float_state_leave(state);
@@ -142,14 +142,17 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg)
 long team_claim(member *m, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
-    for (; m->victim < m->size; m->victim++) {
-        int owner = (m->id + m->victim) % m->size;
-        long first = tasks * owner / m->size, share = tasks * (owner + 1) / m->size - first;
-        if (atomic_load_explicit(&taken[owner].value, memory_order_relaxed) >= share)
+    for (; m->victim < m->size; m->victim++, m->share = -1) {
+        int owner = m->id + m->victim < m->size ? m->id + m->victim : m->id + m->victim - m->size;
+        if (m->share < 0) { /* divisions are slow beside the shortest tasks */
+            m->first = tasks * owner / m->size;
+            m->share = tasks * (owner + 1) / m->size - m->first;
+        }
+        if (atomic_load_explicit(&taken[owner].value, memory_order_relaxed) >= m->share)
             continue; /* looks first: a failed claim would take the line from its owner */
         long i = atomic_fetch_add_explicit(&taken[owner].value, 1, memory_order_relaxed);
-        if (i < share)
-            return first + i;
+        if (i < m->share)
+            return m->first + i;
     }
     return -1;
 }
@@ -174,6 +177,7 @@ void team_barrier(member *m)
     }
     m->phase++;
     m->victim = 0;
+    m->share = -1;
 }
 
 void *team_scratch(member *m, size_t bytes)

@@ -26,7 +26,8 @@ typedef struct member {
     const kernels *k;  /* the instruction set's table */
     /* the rest is the team's own */
     unsigned phase;
-    int victim;
+    int victim;        /* whose share is being emptied: the member this many places further on */
+    long first, share; /* that share; share < 0: not yet known */
 } member;
 
 /* threads >= 1; k from kernels_select().  NULL when memory is out. */
