@@ -35,14 +35,12 @@ if [ $((threads * ranks_here)) -le "$cores" ]; then
 else
     options+=(--oversubscribe --bind-to none)
 fi
-# mpirun kills what has not ended this many seconds after TERM or INT; saving may take longer than its default of one second.
-export OMPI_MCA_odls_base_sigkill_timeout=60
 if [ "$(id -u)" -eq 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
 job="" stopping=false
-stop() { # USR2 is the request that mpirun forwards and answers with the ranks' own status, 75
+stop() { # USR2 is the request that mpirun forwards and answers with the ranks' own status, 75; after TERM it kills in one second
     stopping=true
     [ -z "$job" ] || kill -USR2 "$job" 2>/dev/null
 }
