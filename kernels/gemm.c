@@ -7,7 +7,7 @@
  * of the largest register tile, so that only the last rows and panels of a matrix leave it partly empty. */
 #define JOB_ROWS    96
 #define JOB_PANELS  4
-#define JOB_DEPTH   336
+#define JOB_DEPTH   512
 #define TILE_ROWS   12
 #define TILE_PANELS 2
 

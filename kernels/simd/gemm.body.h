@@ -38,6 +38,11 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
     vf x[GEMM_ROWS][TILE_VECTORS];
     UNROLLED for (int i = 0; i < rows; i++)
     {
+        UNROLLED for (int p = 0; p < panels; p++) __builtin_prefetch(
+            c + (size_t)i * c_row + 16 * p, 1); /* C was last seen long ago, or by another core */
+    }
+    UNROLLED for (int i = 0; i < rows; i++)
+    {
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
         {
             if (start == GEMM_ZERO)
