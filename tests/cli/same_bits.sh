@@ -3,7 +3,8 @@
 # another number of ranks; dropout on, 2 optimisers, tied and untied, 3 cells.  It suffices because the digest covers every bit of
 # parameters, optimiser state, carried rows and progress.  That it can differ at all is checked too: another seed, one more step.
 #
-# usage: same_bits.sh PROGRAM pairwise|full       pairwise: 15 runs that cover every pair of values of two factors; full: the product
+# usage: same_bits.sh PROGRAM pairwise|full|sample     pairwise: 15 runs that cover every pair of values of two factors; full: the product;
+# sample: one run
 # Penn Treebank where UNROLL_DATA is set, the built-in grammar else.
 set -u
 program=$1 scope=$2
@@ -126,6 +127,8 @@ if [ "$scope" = full ]; then
             check $cell $optim $tied $ranks $threads $kill
         done; done; done
     done; done; done
+elif [ "$scope" = sample ]; then
+    check lstm sgd untied 2 2 none
 else
     while read -r case; do
         # shellcheck disable=SC2086

@@ -1,0 +1,254 @@
+#!/usr/bin/env bash
+# Every subcommand from the command line: exit codes, which stream speaks, and that what it prints is true.
+#
+#   tests/cli/commands.sh PROGRAM [SECTION...]
+. "$(dirname "$0")/lib.sh"
+
+commands="prepare train eval sample inspect config doctor"
+
+# A finished run of two epochs in r, its corpus g.h5, its configuration c.yaml.
+prepared() {
+    [ ! -e r/status.json ] || return 0
+    make_corpus g.h5 && write_config c.yaml r && unroll train c.yaml --threads 1 && [ $code = 0 ]
+}
+
+usage() {
+    unroll
+    expect_code "no command" 2
+    expect_text "no command" err '^usage: unroll COMMAND'
+    expect_silent "no command" out
+    unroll --help
+    expect_code "--help" 0
+    expect_silent "--help" err
+    for c in $commands; do
+        expect_text "--help" out "^  $c "
+    done
+    unroll --version
+    expect_code "--version" 0
+    for part in unroll compiler BLAS HDF5 MPI kernels; do
+        expect_text "--version" out "^$part +[A-Za-z0-9]"
+    done
+    expect_silent "--version" err
+    expect_refusal "unknown command" 2 '"trian" is no command' trian
+    for c in $commands; do
+        unroll "$c" --help
+        expect_code "$c --help" 0
+        expect_text "$c --help" out "^usage: unroll $c"
+        expect_silent "$c --help" err
+        expect_refusal "$c, unknown option" 2 "^unroll $c: .*--colour" "$c" --colour
+    done
+    for c in prepare train eval sample inspect config; do
+        expect_refusal "$c without arguments" 2 "^unroll $c: .*(no|name)" "$c"
+    done
+    expect_refusal "option without its value" 2 '^unroll sample: --length wants a value' sample r --length
+    expect_refusal "option with a word" 2 '^unroll sample: --length: "many" is no whole number from 1' sample r --length many
+    expect_refusal "option out of range" 2 '^unroll sample: --top-p: "1.5" is no number from' sample r --top-p 1.5
+    expect_refusal "option with a fraction" 2 '^unroll train: --threads: "1.5"' train c.yaml --threads 1.5
+    expect_refusal "unknown split" 2 '"trian" is none of train, valid, test' eval r --data g.h5 --split trian
+    expect_refusal "eval without corpus" 2 'corpus: --data' eval r
+    printf 'data: {corpus: g.h5}\n' >u.yaml
+    expect_refusal "resume and overwrite" 2 'contradict' train u.yaml --resume auto --overwrite
+    expect_refusal_of_ranks 3 "unknown option on ranks" 2 '^unroll train: --colour' train --colour
+    expect_refusal_of_ranks 2 "unknown option of eval on ranks" 2 '^unroll eval: --colour' eval --colour
+    expect_refusal_of_ranks 2 "unknown option of doctor on ranks" 2 '^unroll doctor: .*--colour' doctor --colour
+}
+
+value() { # KEY : from the configuration just printed
+    sed -nE "s/^  $1: +([^ #]*).*/\1/p" "$work/out"
+}
+
+configuration() {
+    printf 'data: {corpus: g.h5}\noptim: {lr: 0.5}\ntrain: {seed: 3}\n' >one.yaml
+    printf 'optim: {lr: 0.25}\n' >two.yaml
+    unroll config one.yaml
+    expect_code "config" 0
+    expect_silent "config" err
+    expect_same "a file wins over the default" "$(value lr)" 0.5
+    expect_same "what no file names has its default" "$(value bptt)" 35
+    unroll config one.yaml two.yaml
+    expect_same "the later file wins" "$(value lr)" 0.25
+    expect_same "what the later file does not name stays" "$(value seed)" 3
+    UNROLL_OPTIM__LR=0.125 unroll config one.yaml two.yaml
+    expect_same "the environment wins over files" "$(value lr)" 0.125
+    UNROLL_OPTIM__LR=0.125 unroll config one.yaml two.yaml --set optim.lr=0.0625
+    expect_same "--set wins over the environment" "$(value lr)" 0.0625
+    unroll config one.yaml --set optim.lr=1 --set optim.lr=2
+    expect_same "the later --set wins" "$(value lr)" 2
+    unroll config one.yaml
+    cp "$work/out" resolved.yaml
+    unroll config resolved.yaml
+    expect "the resolved configuration is a fixed point" cmp resolved.yaml "$work/out"
+    unroll config one.yaml --comments
+    expect_text "config --comments" out '^  bptt: 35 +# time steps'
+    unroll config --help
+    expect_text "config --help" out 'keep_last'
+    unroll config --man
+    expect_text "config --man" out '^\.TH '
+    UNROLL_OPTIM__RL=1 expect_refusal "unknown key in the environment" 2 'UNROLL_OPTIM__RL.*(optim\.lr|UNROLL_OPTIM__LR)' config one.yaml
+}
+
+inspection() {
+    prepared || { count "a run to look at" 1; return; }
+    unroll inspect g.h5
+    expect_code "inspect of a corpus" 0
+    expect_text "inspect of a corpus" out '^g.h5: corpus, [0-9]+ bytes, whole$'
+    expect_text "inspect of a corpus" out '^exact cross-entropy: [0-9.]+ nats'
+    unroll inspect r/ckpt-0000000226.h5
+    expect_code "inspect of a checkpoint" 0
+    expect_text "inspect of a checkpoint" out '^step: 226$'
+    expect_text "inspect of a checkpoint" out ' params/rnn.weight_hh_l0 +f32 \(64,16\)$'
+    expect_text "inspect of a checkpoint" out ' rows/c_l0 +f32 \(8,16\)$'
+    expect_text "inspect of a checkpoint" out '^  bptt: 10'
+    cp "$work/out" of_file
+    unroll inspect r
+    expect "inspect of a run directory shows its newest checkpoint" cmp of_file "$work/out"
+    for what in g.h5 r r/ckpt-0000000226.h5; do
+        unroll inspect "$what" --digest
+        expect_code "inspect $what --digest" 0
+        expect_same "inspect $what --digest is one line of 64 digits" "$(grep -cE '^[0-9a-f]{64}$' "$work/out") $(wc -l <"$work/out")" "1 1"
+    done
+    expect_same "the digest of a run is its newest checkpoint's" "$(digest r)" "$(digest r/ckpt-0000000226.h5)"
+    expect_other "the digest of another step is another" "$(digest r)" "$(digest r/ckpt-0000000220.h5)"
+    expect_refusal "inspect of a missing file" 4 'nothing.h5' inspect nothing.h5
+    expect_refusal "inspect of a text" 3 'c.yaml' inspect c.yaml
+}
+
+loss_of() { # the loss that eval has just printed
+    sed -nE 's/^loss ([0-9.]+) nats.*/\1/p' "$work/out"
+}
+
+# --each has one log-probability a token, so its sum over their number is the loss, and exp of it the perplexity, both printed with rounding.
+evaluation() {
+    local loss sum
+    prepared || { count "a run to evaluate" 1; return; }
+    for rows in 1 10; do
+        unroll eval r --data g.h5 --batch-size $rows --each each.$rows --threads 1
+        expect_code "eval in $rows rows" 0
+        loss=$(loss_of)
+        sum=$(awk -F '\t' '$3 != "-" { s -= $3; n++ } $3 == "-" { first++ } END { printf "%.5f %d %d", s / n, n, first }' each.$rows)
+        expect_same "its --each sums to the loss, $rows first tokens are not predicted" "$sum" \
+            "$(printf %.5f "$loss") $(sed -nE 's/.* ([0-9]+) predicted.*/\1/p' "$work/out") $rows"
+        expect_same "its perplexity is exp(loss)" "$(sed -nE 's/.*ppl ([0-9]+\.[0-9]).*/\1/p' "$work/out")" \
+            "$(awk -v l="$loss" 'BEGIN { x = sprintf("%.3f", exp(l)); print substr(x, 1, length(x) - 2) }')"
+        expect_same "every token of the split is there" "$(wc -l <each.$rows)" "$(sed -nE 's/.*test, ([0-9]+) tokens.*/\1/p' "$work/out")"
+    done
+    unroll eval r --data g.h5 --threads 1
+    expect_text "eval of a run directory takes the best" err 'model: r/best-'
+    unroll eval r --data g.h5 --last --threads 1
+    expect_text "eval --last takes the newest" err 'model: r/ckpt-0000000226.h5'
+    unroll eval r/ckpt-0000000200.h5 --data g.h5 --threads 1
+    expect_text "eval of a file takes it" err 'model: r/ckpt-0000000200.h5'
+    unroll eval r --data g.h5 --split valid --batch-size 8 --threads 1
+    expect_same "eval finds the validation loss that training has printed" "$(printf %.5f "$(loss_of)")" \
+        "$(printf %.5f "$(grep '"type": "valid"' r/metrics.jsonl | grep -oE '"loss": [0-9.]+' | tail -n 1 | cut -d ' ' -f 2)")"
+    unroll eval r --data g.h5 --threads 1 --each no/each
+    expect_code "--each into a folder that is not there" 2
+    expect_text "--each into a folder that is not there" err '^unroll eval: --each no/each: .*No such'
+}
+
+# Equal text of nine digits for every token is equal bits of every float.
+evaluation_on_ranks() {
+    local want
+    prepared || { count "a run to evaluate" 1; return; }
+    unroll eval r --data g.h5 --batch-size 7 --each want --threads 1
+    want=$(cat "$work/out")
+    for n in 2 3; do
+        ranks $n eval r --data g.h5 --batch-size 7 --each have --threads 1
+        expect_code "eval on $n ranks" 0
+        expect "eval on $n ranks gives the same bits" cmp want have
+        expect_same "eval on $n ranks prints the same, once" "$(cat "$work/out")" "$want"
+    done
+    for n in 2 3; do
+        unroll eval r --data g.h5 --batch-size 7 --each have --threads $n
+        expect "eval with $n threads gives the same bits" cmp want have
+    done
+    expect_refusal_of_ranks 3 "more ranks than rows" 2 '3 ranks for 2 rows' eval r --data g.h5 --batch-size 2
+}
+
+sample() { # OPTION... : the text drawn
+    "$program" sample r --threads 1 --length 60 "$@" </dev/null 2>/dev/null
+}
+
+sampling() {
+    local one
+    prepared || { count "a run to sample from" 1; return; }
+    unroll sample r --length 60 --threads 1
+    expect_code "sample" 0
+    expect_text "sample names its model" err '^model: r/best-'
+    one=$(sample --seed 1)
+    expect_same "seed 1 is the default" "$one" "$(cat "$work/out")"
+    expect_same "the same seed, the same text" "$one" "$(sample --seed 1)"
+    expect_same "the same text with other threads" "$one" "$("$program" sample r --threads 3 --length 60 --seed 1 2>/dev/null)"
+    expect_same "the same text with other kernels" "$one" "$(UNROLL_KERNELS=scalar sample --seed 1)"
+    expect_other "another seed, another text" "$one" "$(sample --seed 2)"
+    expect_same "temperature 0 does not depend on the seed" "$(sample --temperature 0 --seed 1)" "$(sample --temperature 0 --seed 2)"
+    expect_same "temperature 0 is top-k 1" "$(sample --temperature 0)" "$(sample --top-k 1 --seed 5)"
+    expect_same "a tiny top-p is top-k 1" "$(sample --top-p 1e-9)" "$(sample --top-k 1)"
+    expect_same "a text of 60 tokens" "$(sample --temperature 0 --prompt the | wc -w)" 61
+    expect_same "the prompt stands in front" "$(sample --prompt 'the dog' | head -n 1 | cut -d ' ' -f 1,2)" "the dog"
+    expect_other "and steers what follows" "$(sample --prompt 'the dog' | cut -d ' ' -f 3-)" "$(sample --prompt 'the dogs' | cut -d ' ' -f 3-)"
+    expect_refusal "a prompt with an unknown word" 2 '"xyzzy" is not in the vocabulary' sample r --prompt 'the xyzzy'
+    # A vocabulary with <unk> takes it instead.
+    printf 'a b <unk> a\nb a a b\n%.0s' {1..100} >text.txt
+    unroll prepare text text.txt -o t.h5 -q
+    write_config t.yaml t t.h5
+    unroll train t.yaml --threads 1 --set train.steps=5 --set data.batch_size=2 --set data.shards=1
+    unroll sample t --length 5 --prompt 'a xyzzy' --threads 1
+    expect_code "an unknown word becomes <unk> where there is one" 0
+    expect_text "it" out '^a <unk>'
+}
+
+dry_run() {
+    local before
+    make_corpus d.h5
+    write_config d.yaml d d.h5
+    before=$(listing)
+    unroll train d.yaml --threads 1 --dry-run
+    expect_code "--dry-run" 0
+    expect_same "--dry-run writes nothing" "$(listing)" "$before"
+    unroll train d.yaml --threads 1 --set train.steps=5
+    before=$(listing)
+    unroll train d.yaml --threads 1 --dry-run --resume auto
+    expect_code "--dry-run --resume auto" 0
+    expect_same "--dry-run --resume auto writes nothing" "$(listing)" "$before"
+    unroll train d.yaml --threads 1 --dry-run --overwrite
+    expect_code "--dry-run --overwrite" 0
+    expect_same "--dry-run --overwrite removes nothing" "$(listing)" "$before"
+    expect_refusal "--dry-run finds what is wrong" 2 'd: already holds 1 checkpoint' train d.yaml --threads 1 --dry-run
+}
+
+# A digest covers every bit of parameters and optimiser state, so equal digests are equal arithmetic in every table that this CPU has.
+kernel_tables() {
+    local want
+    make_corpus k.h5
+    write_config k.yaml k k.h5
+    UNROLL_KERNELS=scalar unroll train k.yaml --threads 1 --set train.steps=30
+    expect_code "kernels scalar" 0
+    want=$(digest k)
+    for table in avx2 avx512; do
+        grep -q "$table" <<<"$(sed -n 's/^flags/ /p;T;q' /proc/cpuinfo | tr ' ' '\n' | sed 's/^avx512f$/avx512/')" || { skip "no $table here"; continue; }
+        UNROLL_KERNELS=$table unroll train k.yaml --threads 1 --set train.steps=30 --overwrite
+        expect_text "kernels $table" err "kernels $table"
+        expect_same "kernels $table give the bits of scalar" "$(digest k)" "$want"
+    done
+    UNROLL_KERNELS=abacus expect_refusal "an unknown table" 2 'UNROLL_KERNELS: "abacus"' train k.yaml --overwrite
+    UNROLL_KERNELS=abacus expect_refusal_of_ranks 2 "an unknown table on ranks" 2 'UNROLL_KERNELS: "abacus"' train k.yaml --overwrite
+}
+
+examination() {
+    make_corpus e.h5
+    write_config e.yaml e e.h5
+    unroll doctor
+    expect_code "doctor" 0
+    expect_text "doctor" out 'mpirun|unroll train'
+    unroll doctor e.yaml --ranks 2
+    expect_code "doctor with a configuration" 0
+    expect_text "doctor with a configuration" out 'mpirun .*-np 2 .*train e.yaml'
+    ranks 2 doctor e.yaml
+    expect_code "doctor on ranks" 0
+    expect_lines "doctor on ranks" out 1 'train e.yaml'
+    expect_refusal "doctor with an unknown key" 2 'optim\.rl' doctor e.yaml --set optim.rl=1
+    expect_not "doctor writes no run directory" test -e e
+}
+
+sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination
