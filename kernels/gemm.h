@@ -79,4 +79,7 @@ void gemm_tree_task(const kernels *k, const gemm_tree *j, long task);
 /* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n. */
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride);
 
+/* The BLAS behind gemm_blas, as it calls itself: version, options, kernels, threading.  Static text. */
+const char *gemm_blas_flavour(void);
+
 #endif

@@ -32,3 +32,8 @@ void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, co
                     (int)(by_rows ? a_row : a_k), b + (size_t)p * b_panel, 16, 1.0f, c + 16 * (size_t)p,
                     (int)c_row);
 }
+
+const char *gemm_blas_flavour(void)
+{
+    return openblas_get_config();
+}

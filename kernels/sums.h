@@ -11,7 +11,7 @@
 #define BLOCK_FLOATS 4096
 
 /* out[i] = tree sum over all nodes of all ranks: node[j] (in shard order, together covering [0,S)) has its partial at
- * part[j].  out may be part[0].  Elementwise, any n.  The additions are those of the one tree over [0,S), whatever the
+ * part[j].  out may be any part.  Elementwise, any n.  The additions are those of the one tree over [0,S), whatever the
  * nodes are. */
 void sums_tree(team *t, float *out, const float *const *part, const shard_node *node, int nodes, int S,
                size_t n);
