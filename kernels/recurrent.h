@@ -53,7 +53,7 @@ typedef struct recurrent {
     bool training;
     int steps;          /* T of the last forward */
     float *before_h;   /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
-    float *gates;      /* (T,B,G*Hp) columns as cell.h says: input products, then activations, then their gradients */
+    float *gates;      /* (T,B,G*Hp and a little) columns as cell.h says: input products, then activations, then their gradients */
     float *c;          /* (T+1,B,Hp) */
     float *extra;      /* (T,B,Hp) what else the cell keeps; one step only if not for training */
     float *rec_grad;   /* (T,B,Hp) gradients of a part that has its own */
