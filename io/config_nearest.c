@@ -132,7 +132,7 @@ char *environment_name(const config_key *key)
 
 char *nearest_environment_hint(const char *name)
 {
-    char *names[MOST_NAMES], *out = NULL;
+    char *names[MOST_NAMES] = {NULL}, *out = NULL;
     BUG_IF(config_schema_size > MOST_NAMES, "%d keys", config_schema_size);
     for (int i = 0; i < config_schema_size; i++)
         names[i] = environment_name(&config_schema[i]);

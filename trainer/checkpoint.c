@@ -1,6 +1,7 @@
 #include "trainer/checkpoint.h"
 
 #include "io/bug.h"
+#include "kernels/gemm.h"
 #include "kernels/rng.h"
 
 #include <stdio.h>
@@ -82,11 +83,24 @@ static void gather_rows(const run_state_view *v, comm *group, gathered *g)
     free(bytes);
 }
 
+/* Which back end served which product: another one would give other bits (rule R3). */
+static void backends_text(char text[128])
+{
+    text[0] = '\0';
+    for (int role = 0; role < GEMM_ROLES; role++) {
+        size_t used = strlen(text);
+        snprintf(text + used, 128 - used, "%s%s", role ? "," : "", gemm_backend((gemm_role)role));
+    }
+}
+
 static record *meta_of(const run_state_view *v)
 {
+    char backends[128];
+    backends_text(backends);
     record *meta = record_new();
     record_set_text(meta, "version", UNROLL_VERSION);
     record_set_int(meta, "rng_layout", RNG_LAYOUT);
+    record_set_text(meta, "gemm", backends);
     record_set_text(meta, "corpus", v->corpus->digest);
     record_set_text(meta, "level", v->corpus->level);
     train_progress_store(v->progress, meta);
@@ -208,11 +222,15 @@ status checkpoint_vocabulary(const container *c, vocabulary *out, error *e)
 /* Is this checkpoint of this run?  Rank 0. */
 static status same_run(const run_state_view *v, const container *c, void (*changed)(const char *line, void *arg), void *arg, error *e)
 {
-    const char *digest;
+    const char *digest, *gemm;
+    char backends[128];
     int64_t layout = 0;
     if (!record_get_int(c->meta, "rng_layout", &layout) || layout != RNG_LAYOUT)
         return fail(e, STATUS_BAD_CHECKPOINT, "%s: was made with random numbers of layout %lld, this program has layout %d", c->path,
                     (long long)layout, RNG_LAYOUT);
+    backends_text(backends);
+    if (!record_get_text(c->meta, "gemm", &gemm) || strcmp(gemm, backends) != 0)
+        return fail(e, STATUS_BAD_CHECKPOINT, "%s: its products were made by other back ends than this program's (%s)", c->path, backends);
     config theirs;
     status s = checkpoint_config(c, &theirs, e);
     if (s == STATUS_OK)

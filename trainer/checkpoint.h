@@ -4,7 +4,7 @@
  *   optim/<state>/<name>     optimiser state, true shapes ("optim/exp_avg/encoder.weight")
  *   rows/h_l0, rows/c_l0 ... carried state by global row, (B,H)
  *   vocab/bytes, vocab/start the vocabulary
- *   meta                     progress.h's fields, "config" (resolved YAML), "corpus" (digest), "level", "version", "rng_layout"
+ *   meta                     progress.h's fields, "config" (resolved YAML), "corpus" (digest), "level", "version", "rng_layout", "gemm" (back ends)
  *
  * Nothing in it depends on ranks, threads, hosts, times or paths, except the path keys of the configuration.
  * Rank 0 alone reads and writes; states travel to and from the ranks that own them. */

@@ -85,7 +85,7 @@ static void gather(bits *out, net *rank, int ranks)
 static void train(bits *out, const kernels *table, int threads, int ranks, const oracle *o)
 {
     uint32_t x[(T + T_LAST) * B], y[(T + T_LAST) * B];
-    net rank[S];
+    net rank[S] = {0};
     seed = 3;
     draw_ids(x, sizeof x / sizeof *x);
     draw_ids(y, sizeof y / sizeof *y);
