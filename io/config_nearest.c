@@ -71,7 +71,7 @@ enum { MOST_NAMES = 128 };
 static int names_of(const char *section, const char *names[MOST_NAMES])
 {
     int count = 0;
-    BUG_IF(config_schema_size > MOST_NAMES, "%d keys", config_schema_size);
+    BUG_IF(config_schema_size < 1 || config_schema_size > MOST_NAMES, "%d keys", config_schema_size);
     for (int i = 0; i < config_schema_size; i++) {
         const config_key *k = &config_schema[i];
         if (section && strcmp(k->section, section) == 0)
@@ -132,8 +132,8 @@ char *environment_name(const config_key *key)
 
 char *nearest_environment_hint(const char *name)
 {
-    char *names[MOST_NAMES] = {NULL}, *out = NULL;
-    BUG_IF(config_schema_size > MOST_NAMES, "%d keys", config_schema_size);
+    char *names[MOST_NAMES], *out = NULL;
+    BUG_IF(config_schema_size < 1 || config_schema_size > MOST_NAMES, "%d keys", config_schema_size);
     for (int i = 0; i < config_schema_size; i++)
         names[i] = environment_name(&config_schema[i]);
     int near = nearest(name, (const char *const *)names, config_schema_size);
