@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BIG 3000000 /* more than any buffer on the way */
+#define BIG 700000 /* more than any buffer on the way */
 
 static char *noise; /* BIG bytes that do not compress away */
 

@@ -68,7 +68,7 @@ agreement_share agreement_result(const agreement_score *s, int bin)
     double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
     double half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
     r.share = p;
-    r.low = fmax(middle - half, 0);
-    r.high = fmin(middle + half, 1);
+    r.low = fmin(fmax(middle - half, 0), p); /* rounding: at 0 and n right answers an end is p itself */
+    r.high = fmax(fmin(middle + half, 1), p);
     return r;
 }
