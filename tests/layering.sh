@@ -108,7 +108,7 @@ rule_typedef() { # names that end in _t belong to POSIX
 }
 rule_script() { # what is meant to be run can be, and parses
     sources -name '*.sh' | while IFS= read -r file; do
-        [ -x "$file" ] || echo "$file: not executable"
+        [ -x "$file" ] || [ "$(head -c 2 "$file")" != '#!' ] || echo "$file: not executable"
         bash -n "$file" 2>&1 || true
     done
 }
