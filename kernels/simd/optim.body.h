@@ -69,8 +69,7 @@ static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *gra
             vf mean = optim_lerp(load_rest(state[2] + i, n - i), g, s->one_minus_beta2, s->beta2);
             store_rest(state[2] + i, n - i, mean);
             v = vf_fnma(mean, mean, v);
-            v = vf_max(vf_zero(),
-                       v); /* a variance; rounding may leave it below 0.  In this order NaN stays */
+            v = vf_max(vf_zero(), v); /* rounding may leave a variance below 0; NaN stays */
         }
         vf step = vf_div(g, vf_add(vf_sqrt(v), vf_set1(s->eps)));
         if (state[1]) {

@@ -68,13 +68,14 @@ static void test_masks(void **state)
         if (!kernels_usable(all[k]))
             continue;
         team *t = team_open(1 + k, all[k]);
-        const double p[] = {0.5, 0.0, 0.2, 0x1p-24, 0.999, 1.0 / 3};
-        for (int n = 1; n <= MOST; n += n < 70 ? 1 : 37)
-            for (int i = 0; i < 6; i++)
-                check(t,
-                      &(dropout){p[i], UINT64_C(0x123456789abcdef0) + (uint64_t)n, (uint32_t)n * 1000003u, 3,
-                                 70000},
-                      n);
+        for (int n = 1; n <= MOST; n += n < 70 ? 1 : 37) {
+            double p[] = {0.5, 0.0, 0.2, 0x1p-24, 0.999, 1.0 / 3, 0.0};
+            rng_place place = {
+                0x123456789abcdef0u + (uint64_t)n, 70001, (uint32_t)n * 1000003u, RNG_DROPOUT, 3, 2};
+            p[6] = (double)rng_uniform(&place, (uint32_t)n / 2); /* exactly at the limit: kept */
+            for (int i = 0; i < 7; i++)
+                check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000}, n);
+        }
         team_close(t);
     }
 }

@@ -4,6 +4,7 @@
  *   the gradients               ==  finite differences of the loss (in double): the formulas above are right
  *   any chunks, ranks, threads, table  ==  one chunk, one rank, one thread, scalar: bit for bit, after the tree above ranks
  *   a token alone               ==  the same token among others, in training, in score and in distribution: bit for bit
+ *   dW, dh of equal logits, whose softmax is exact  ==  the chains over tokens and over words, written apart: bit for bit
  *   logits of 1e4, -inf, NaN    ->  right, right, NaN
  *
  * Every output array has a canary behind it. */
@@ -396,6 +397,53 @@ static void test_empty_shards(void **state)
     free_problem(&q);
 }
 
+/* A shard's leaf of dW[v][k] when every e is 1 and every sum V: a chain over time, then row; and the tree. */
+static float weight_chain(const problem *q, uint32_t v, int k, int a, int b)
+{
+    if (b - a > 1)
+        return weight_chain(q, v, k, a, shard_split(a, b)) + weight_chain(q, v, k, shard_split(a, b), b);
+    float sum = 0.0f;
+    for (int t = 0; t < q->T; t++)
+        for (int row = shard_row(q->B, q->S, a); row < shard_row(q->B, q->S, b); row++) {
+            int token = t * q->B + row;
+            float e = q->target[token] == v ? 1.0f - (float)q->V : 1.0f;
+            sum = fmaf(e, q->h[token * PAD16(q->H) + k] / (float)q->V, sum);
+        }
+    return sum;
+}
+
+/* The orders of arithmetic that linear_ce.c states.  With V a power of two and logits of 0 the softmax and its sum are exact, so that
+ * nothing but the order of a chain decides the bits. */
+static void test_order(void **state)
+{
+    (void)state;
+    problem q = make_problem(128, 21, 6, 11, 3);
+    const int Hp = PAD16(q.H);
+    float *keep = q.W;
+    memset(q.b, 0, (size_t)q.V * sizeof(float));
+    q.W = calloc((size_t)(q.V * q.H), sizeof(float));
+    assert_non_null(q.W);
+    answer a = train(&q, &(way){NULL, 1, 2, 0});
+    for (int v = 0; v < q.V; v++)
+        for (int k = 0; k < q.H; k++)
+            assert_true(a.dW[v * q.H + k] == weight_chain(&q, (uint32_t)v, k, 0, q.S));
+    free_answer(&a);
+    free(q.W);
+
+    q.W = keep;
+    memset(q.h, 0, (size_t)(q.T * q.B * Hp) * sizeof(float));
+    a = train(&q, &(way){NULL, 1, 2, 0});
+    for (int token = 0; token < q.T * q.B; token++)
+        for (int k = 0; k < q.H; k++) {
+            float sum = 0.0f;
+            for (int v = 0; v < q.V; v++)
+                sum = fmaf(q.W[v * q.H + k], q.target[token] == (uint32_t)v ? 1.0f - (float)q.V : 1.0f, sum);
+            assert_true(a.dh[token * Hp + k] == sum / (float)q.V);
+        }
+    free_answer(&a);
+    free_problem(&q);
+}
+
 typedef struct scorer {
     team *t;
     arena a;
@@ -414,6 +462,18 @@ static void close_scorer(scorer *s)
 {
     arena_free(&s->a);
     team_close(s->t);
+}
+
+/* The loss of shards [a,b) as rule R3 orders it: a chain over time, then row, in double, and the tree. */
+static double nats_from(const problem *q, const float *logp, int a, int b)
+{
+    if (b - a > 1)
+        return nats_from(q, logp, a, shard_split(a, b)) + nats_from(q, logp, shard_split(a, b), b);
+    double sum = 0;
+    for (int t = 0; t < q->T; t++)
+        for (int row = shard_row(q->B, q->S, a); row < shard_row(q->B, q->S, b); row++)
+            sum += -(double)logp[t * q->B + row];
+    return sum;
 }
 
 /* Every token's log-probability is the same bits alone, among all, in any chunk, in training and in the whole distribution;
@@ -448,14 +508,15 @@ static void test_token_alone(void **state)
         assert_true(same_bits("small chunks", got, want, (size_t)n));
         close_scorer(&s);
 
-        shards p;
-        shards_init(&p, 1, 1, 0, 1);
         for (int token = 0; token < n; token += 1 + n / 7) {
             problem one = {q.V, q.H, 1, 1, 1, q.W, q.b, q.h + (size_t)token * (size_t)Hp, q.target + token};
             answer a = train(&one, &(way){NULL, 1, 1, 0});
             assert_true(a.nats == -(double)want[token]);
             free_answer(&a);
         }
+        answer all = train(&q, &(way){NULL, 1, 1, 0});
+        assert_true(all.nats == nats_from(&q, want, 0, q.S));
+        free_answer(&all);
         free(want);
         free(got);
         free(whole);
@@ -510,7 +571,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_plain), cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_same_bits),     cmocka_unit_test(test_empty_shards),
-        cmocka_unit_test(test_token_alone),   cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_order),         cmocka_unit_test(test_token_alone),
+        cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
