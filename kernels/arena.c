@@ -9,6 +9,8 @@
 
 #define BLOCK_ALIGN 64
 #define SLAB_ALIGN  ((size_t)2 << 20) /* a huge page */
+#define BYTES_MAX \
+    (SIZE_MAX / 4) /* of a block and of all: far beyond any memory, and sums of two do not wrap */
 
 static size_t round_up(size_t n, size_t unit)
 {
@@ -31,7 +33,8 @@ void arena_add(arena *a, const char *name, void **pointer, size_t bytes)
     *pointer = NULL;
     size_t size = round_up(bytes, BLOCK_ALIGN);
     a->block[a->blocks++] = (arena_block){name, pointer, a->bytes, bytes};
-    a->bytes = size < bytes || a->bytes > SIZE_MAX / 2 - size ? SIZE_MAX : a->bytes + size;
+    const bool fits = bytes <= BYTES_MAX && a->bytes <= BYTES_MAX;
+    a->bytes = fits ? a->bytes + size : SIZE_MAX;
 }
 
 size_t arena_bytes(const arena *a)
@@ -41,7 +44,7 @@ size_t arena_bytes(const arena *a)
 
 bool arena_commit(arena *a)
 {
-    if (a->bytes > SIZE_MAX / 2)
+    if (a->bytes > BYTES_MAX)
         return false;
     size_t bytes = round_up(a->bytes ? a->bytes : 1, SLAB_ALIGN);
     a->slab = aligned_alloc(SLAB_ALIGN, bytes);
