@@ -1,13 +1,16 @@
-/* arena.h - measure, then carve: every module registers what it needs, one aligned slab is taken, pointers are handed out.
+/* arena.h - measure, then carve: every module registers what it needs, one aligned slab is taken, pointers
+ * are handed out.
  *
  *   arena a = {0};
- *   arena_add(&a, "gates", (void **)&l->gates, bytes);   any number of times; nothing is allocated yet
- *   if (!arena_commit(&a)) ...                           one allocation, zeroed and touched; sets all the pointers
+ *   arena_add(&a, "gates", (void **)&l->gates, bytes);  any number of times; nothing is allocated yet
+ *   if (!arena_commit(&a)) ...                      one allocation, zeroed and touched; sets all the pointers
  *   arena_free(&a);
  *
- * Blocks start at multiples of 64 bytes and follow each other in the order of arena_add, without a gap beyond that; the slab is 2 MB aligned with huge pages advised, and every page is touched at commit, so that
- * nothing is allocated or faulted in while training.  arena_bytes() before commit is the exact answer to "how much memory?".
- * The pointers that were registered must stay where they are until commit.  One thread. */
+ * Blocks start at multiples of 64 bytes and follow each other in the order of arena_add, without a gap
+ * beyond that; the slab is 2 MB aligned with huge pages advised, and every page is touched at commit, so
+ * that nothing is allocated or faulted in while training.  arena_bytes() before commit is the exact answer
+ * to "how much memory?". The pointers that were registered must stay where they are until commit.  One
+ * thread. */
 #ifndef KERNELS_ARENA_H
 #define KERNELS_ARENA_H
 

@@ -1,7 +1,8 @@
 /* cell.h - what recurrent.c must know of a cell, besides its body in kernels/simd/.
  *
- * The gates' columns are kept in parts, each [16 units][gate of the part][16], so that a task's gates lie side by side and a part is one
- * run of k in backward.  Parts differ in what multiplies their recurrent weights and in what their gradient is:
+ * The gates' columns are kept in parts, each [16 units][gate of the part][16], so that a task's gates lie
+ * side by side and a part is one run of k in backward.  Parts differ in what multiplies their recurrent
+ * weights and in what their gradient is:
  *
  *              part 0     part 1    multiplied by        gradient by the recurrent part
  *   rnn        a                    h                    as by the input part
@@ -9,7 +10,8 @@
  *   gru        r z        n         h       h            part 1: apart (rec_grad), for r stands between
  *   gru_before r z        n         h       r * h        as by the input part
  *
- * A time step is one phase, or two with a barrier between where a product needs all units of the phase before. */
+ * A time step is one phase, or two with a barrier between where a product needs all units of the phase
+ * before. */
 #ifndef KERNELS_CELL_H
 #define KERNELS_CELL_H
 
@@ -24,9 +26,8 @@ typedef struct cell_part {
 } cell_part;
 
 typedef struct cell_phase {
-    int first,
-        last; /* parts [first, last) whose products the phase needs (backward: their gradients' products with the weights) */
-    bool this_step; /* backward: gradients of this time step, not of the next */
+    int first, last; /* parts whose products (backward: gradients times weights) the phase needs */
+    bool this_step;  /* backward: gradients of this time step, not of the next */
 } cell_phase;
 
 typedef struct cell_body {

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-/* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim.  Blocks end at multiples
- * of the largest register tile, so that only the last rows and panels of a matrix leave it partly empty. */
+/* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim.
+ * Blocks end at multiples of the largest register tile, so that only the last rows and panels of a matrix
+ * leave it partly empty. */
 #define JOB_ROWS    96
 #define JOB_PANELS  4
 #define JOB_DEPTH   512
@@ -14,8 +15,8 @@
 #define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
 #define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
 
-/* Our own kernel serves every role: on four cores it is faster than OpenBLAS on tiles of these shapes (by 1.05 to 1.2), and its bits are
- * the same in every table. */
+/* Our own kernel serves every role: on four cores it is faster than OpenBLAS on tiles of these shapes (by
+ * 1.05 to 1.2), and its bits are the same in every table. */
 static const bool by_openblas[GEMM_ROLES] = {
     [GEMM_INPUT] = false, [GEMM_OUTPUT] = false, [GEMM_DW] = false, [GEMM_RECURRENT] = false};
 
@@ -130,7 +131,8 @@ long gemm_tree_tasks(const gemm_tree *j)
     return (long)n.a * n.b;
 }
 
-/* One tile: 16 rows of C from panel a, up to 32 columns from panels b, b+1; the chain of each shard, added up the tree while hot. */
+/* One tile: 16 rows of C from panel a, up to 32 columns from panels b, b+1; the chain of each shard, added
+ * up the tree while hot. */
 static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
 {
     _Alignas(64) float level[TREE_LEVELS][16 * 16 * TILE_PANELS];

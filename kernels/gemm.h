@@ -1,16 +1,18 @@
 /* gemm.h - products of matrices in panels, cut into tasks for a team.
  *
- * A panel is 16 columns of a matrix, padded with zeros, stored [k][16]; panels of one matrix follow each other:
+ * A panel is 16 columns of a matrix, padded with zeros, stored [k][16]; panels of one matrix follow each
+ * other:
  *
  *     B (K,N)   | panel 0: k=0 of columns 0..15, k=1 of columns 0..15, ... | panel 1: columns 16..31 | ...
  *
- * Every element of a product is one chain of fma over k in order (rule R3): the bits depend on nothing else, in particular not on
- * how the tasks below cut rows, columns and k.  Which thread does a task is the team's affair; tasks of one job are independent.
- * Packing is worth its price for what is used more than once: weights once a window, activations once for dW.
+ * Every element of a product is one chain of fma over k in order (rule R3): the bits depend on nothing else,
+ * in particular not on how the tasks below cut rows, columns and k.  Which thread does a task is the team's
+ * affair; tasks of one job are independent. Packing is worth its price for what is used more than once:
+ * weights once a window, activations once for dW.
  *
  * gemm_job:   C (M,16P) = start + A (M,K) B (K,16P)                          A and C by rows
  * gemm_tree:  C (M,N) for each node of the rank's shards = the tree sum over its shards s of
- *             sum over the k of s of A[k,:]^T B[k,:]                         k = (time outside, row inside), both operands in panels
+ *             sum over the k of s of A[k,:]^T B[k,:]         k = (time outside, row inside), both in panels
  *
  * Threads: these functions run in one thread of a team and allocate nothing. */
 #ifndef KERNELS_GEMM_H
@@ -21,25 +23,28 @@
 
 /* ---- back ends ---- */
 
-/* Which product of a model this is.  The back end of each role is a constant of the source (gemm.c), never a matter of timing or of local
- * rows; what a call holds decides which roles OpenBLAS could serve at all: rows of one shard only (GEMM_DW), not rows of a window. */
+/* Which product of a model this is.  The back end of each role is a constant of the source (gemm.c), never
+ * a matter of timing or of local rows; what a call holds decides which roles OpenBLAS could serve at all:
+ * rows of one shard only (GEMM_DW), not rows of a window. */
 typedef enum { GEMM_INPUT, GEMM_OUTPUT, GEMM_DW, GEMM_RECURRENT, GEMM_ROLES } gemm_role;
 const char *gemm_backend(gemm_role role); /* "packed" or "openblas" */
 
 /* The member `gemm` of a table, and the same by way of OpenBLAS: equal to it up to rounding. */
-typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
-                              float *c, size_t c_row, gemm_start start, const float *bias);
-void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel, float *c,
-               size_t c_row, gemm_start start, const float *bias);
+typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                              size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
+void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
+               float *c, size_t c_row, gemm_start start, const float *bias);
 
 /* ---- panels ---- */
 
 /* Panel from `valid` <= 16 rows of W, W[j*ld + k], k < K: column j of the panel is row j of W. */
 void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K);
-/* Panels from columns [0,columns) of W: K rows W[k*ld + j].  zero_rows rows of zeros follow in each; panels are `stride` floats apart. */
-void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K, int zero_rows);
-/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, each in the order that gemm_tree wants:
- * [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
+/* Panels from columns [0,columns) of W: K rows W[k*ld + j].  zero_rows rows of zeros follow in each;
+ * panels are `stride` floats apart. */
+void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K,
+                       int zero_rows);
+/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, each in the order that gemm_tree
+ * wants: [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
 void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T);
 
 /* ---- C = start + A B ---- */
@@ -60,18 +65,17 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task);
 
 /* ---- C = tree over shards of A^T B ---- */
 
-/* Rows of C come from panels of A: panel i gives rows c + i*c_panel, the first valid_a[i] ... of them (see gemm_tree_task). */
 typedef struct gemm_tree {
     const shards *p;
     int T;
-    int pa, pb;              /* panels of A and of B */
-    const float *a, *b;      /* panels by gemm_pack_shards, [T * p->rows][16] each */
+    int pa, pb;         /* panels of A and of B */
+    const float *a, *b; /* panels by gemm_pack_shards, [T * p->rows][16] each */
     /* Where rows of C that come from panel i of A begin, and how many of the 16 are real. */
     size_t (*row)(const void *shape, int i, int *valid);
     const void *shape;
-    float *c;                /* node n at c + n*stride */
+    float *c; /* node n at c + n*stride */
     size_t ldc, stride;
-    int N;                   /* true columns of B, at most 16 pb */
+    int N; /* true columns of B, at most 16 pb */
 } gemm_tree;
 
 long gemm_tree_tasks(const gemm_tree *j);

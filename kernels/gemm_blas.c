@@ -1,8 +1,10 @@
-/* gemm_blas.c - the packed product by way of OpenBLAS: a second opinion for tests, and a back end for roles that may have it (gemm.h).
+/* gemm_blas.c - the packed product by way of OpenBLAS: a second opinion for tests, and a back end for roles
+ * that may have it (gemm.h).
  *
- * A panel [K][16] is a row-major matrix of 16 columns, so that one call serves a panel.  OpenBLAS chooses its order of summation by shape,
- * CPU and version: results agree with the packed kernel's to rounding only, and a call must never hold rows of two shards (rule R3).
- * Each call runs on the calling thread alone. */
+ * A panel [K][16] is a row-major matrix of 16 columns, so that one call serves a panel.  OpenBLAS chooses
+ * its order of summation by shape, CPU and version: results agree with the packed kernel's to rounding
+ * only, and a call must never hold rows of two shards (rule R3). Each call runs on the calling thread
+ * alone. */
 #include "kernels/gemm.h"
 
 #include <cblas.h>

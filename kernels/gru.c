@@ -1,7 +1,8 @@
 /* gru.c - gated recurrent units as cells: r,z and n are parts of their own.
  *
- * Reset after the product: one phase; the gradients by n's input part (dn) and recurrent part (dn * r) differ.
- * Reset before it: forward r,z of all units, then n from r * h; backward n and z, then r from n's gradients of all units. */
+ * Reset after the product: one phase; the gradients by n's input part (dn) and recurrent part (dn * r)
+ * differ. Reset before it: forward r,z of all units, then n from r * h; backward n and z, then r from n's
+ * gradients of all units. */
 #include "kernels/cell.h"
 
 static void after_forward(const kernels *k, int phase, const cell_tile *t)

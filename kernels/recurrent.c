@@ -1,12 +1,14 @@
-/* recurrent.c - the window driver of all cells; a cell's own arithmetic is in kernels/simd, its shape in lstm.c, gru.c, rnn.c.
+/* recurrent.c - the window driver of all cells; a cell's own arithmetic is in kernels/simd, its shape in
+ * lstm.c, gru.c, rnn.c.
  *
  *   forward    pack weights | gates = bias + x W_ih, all T steps at once | step 0 | step 1 | ... | step T-1
- *   backward   pack weights | step T-1 | ... | step 0 | dx; operands of the weight gradients into panels | dW, db over the tree
+ *   backward   pack weights | step T-1 | ... | step 0 | dx; operands of dW into panels | dW, db over the tree
  *
- * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for up to 12 rows: their product with the recurrent
- * weights into a tile on the stack, and the cell applied to the tile while it is hot.  A task of a backward step is 32 hidden units:
- * the product of the next step's gate gradients with the weights is the gradient that comes in through time.  Tasks with the same
- * weights follow each other, and a thread's share is the same at every step, so that its weights stay in its L2 cache. */
+ * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for up to 12 rows: their
+ * product with the recurrent weights into a tile on the stack, and the cell applied to the tile while it
+ * is hot.  A task of a backward step is 32 hidden units: the product of the next step's gate gradients
+ * with the weights is the gradient that comes in through time.  Tasks with the same weights follow each
+ * other, and a thread's share is the same at every step, so that its weights stay in its L2 cache. */
 #include "kernels/recurrent.h"
 
 #include "kernels/cell.h"
@@ -57,8 +59,8 @@ static int panels_of(const recurrent *r)
     return r->cell->gates * units_of(r);
 }
 
-/* Floats from one row of gates to the next: never a multiple of a page, or the rows of a tile would fight for the same lines of the L1
- * cache (H = 1024: a fifth slower). */
+/* Floats from one row of gates to the next: never a multiple of a page, or the rows of a tile would fight
+ * for the same lines of the L1 cache (H = 1024: a fifth slower). */
 static size_t gate_ld(const recurrent *r)
 {
     const size_t columns = (size_t)(r->cell->gates * r->Hp);
@@ -189,7 +191,8 @@ static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
     return tile;
 }
 
-/* The gates were last written by another thread or long ago: ask for them before the product instead of after it. */
+/* The gates were last written by another thread or long ago: ask for them before the product instead of
+ * after it. */
 static void tile_prefetch(const cell_tile *tile, int gates)
 {
     for (int g = 0; g < gates; g++)
@@ -203,8 +206,8 @@ static void row_block(const window *w, int block, int *b0, int *rows)
     *rows = w->B * (block + 1) / w->blocks - *b0;
 }
 
-/* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most likely come to
- * next.  A row block has the time for half of them. */
+/* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most
+ * likely come to next.  A row block has the time for half of them. */
 typedef struct fetch {
     const float *from;
     size_t floats;
@@ -246,7 +249,8 @@ static void forward_task(member *m, const window *w, int t, int phase, int task)
     body->step_forward(m->k, phase, &tile);
 }
 
-/* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first .. f->last-1. */
+/* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first ..
+ * f->last-1. */
 static void product_through_time(member *m, const window *w, const cell_phase *f, int t, int block, int unit,
                                  int units, float *rec)
 {
@@ -260,7 +264,8 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
         const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, b0) * ld
                                         : r->gates + row_at(w, t, b0) * row_gates + column;
         const float *b = r->w_hh + (size_t)unit * panel + column * 16;
-        /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches one panel */
+        /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches
+         * one panel */
         const bool more = unit + 2 * units <= units_of(r);
         const size_t run = depth * 16 == panel ? (size_t)units * panel : depth * 16;
         const fetch next = fetch_next(w, b + (size_t)units * panel, more ? run : 0, block);
@@ -367,7 +372,8 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
 
 /* ---- backward ---- */
 
-/* Panels i, i+1, ... of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates' columns. */
+/* Panels i, i+1, ... of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates'
+ * columns. */
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
     const size_t panel = (size_t)panels_of(r) * 16 * 16;

@@ -1,6 +1,7 @@
 /* select.c - which tables this program has, which of them this machine can run, and which one it shall use.
  *
- * __builtin_cpu_supports asks CPUID and, for what needs wider registers, XGETBV whether the operating system saves them. */
+ * __builtin_cpu_supports asks CPUID and, for what needs wider registers, XGETBV whether the operating
+ * system saves them. */
 #include "kernels/kernels.h"
 
 #include "kernels/simd/table.h"

@@ -1,11 +1,13 @@
 /* team.c - see team.h.
  *
- * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them are taken; a
- * thread empties its own share in order and then takes one task at a time from the next threads' shares.  There are two
- * sets of counters: phase e uses set e%2, and at the barrier that ends it each thread clears its counter of the other set,
- * which nobody has touched since the barrier before and which phase e+1 will use.
+ * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
+ * are taken; a thread empties its own share in order and then takes one task at a time from the next threads'
+ * shares.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
+ * clears its counter of the other set, which nobody has touched since the barrier before and which phase e+1
+ * will use.
  *
- * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at barriers alone. */
+ * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at
+ * barriers alone. */
 #include "kernels/team.h"
 
 #include <assert.h>

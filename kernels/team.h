@@ -3,17 +3,19 @@
  * A team is an OpenMP parallel region with a body; in it, phases of tasks are separated by barriers:
  *
  *   static void body(member *m, void *arg) {
- *       for (long i; (i = team_claim(m, tasks)) >= 0;)      own contiguous share first, the same every time; then from the others'
- *           work(arg, i);
- *       team_barrier(m);                                    required after every phase of claims, with the same count of claims by all
+ *       for (long i; (i = team_claim(m, tasks)) >= 0;)   own contiguous share first, always the same;
+ *           work(arg, i);                                then one by one from the others'
+ *       team_barrier(m);                                 required after every phase of claims
  *       ...
  *   }
  *   team_run(t, body, &job);
  *
- * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread runs with denormals flushed
- * (FTZ and DAZ) and round-to-nearest while in the body; the caller's floating-point state is restored afterwards.
+ * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread
+ * runs with denormals flushed (FTZ and DAZ) and round-to-nearest while in the body; the caller's
+ * floating-point state is restored afterwards.
  * The barrier spins briefly and then yields, so that more threads than cores are slow but not stuck.
- * A team of one thread makes no OpenMP call.  team_run may not be nested.  Memory: allocated by team_open only. */
+ * A team of one thread makes no OpenMP call.  team_run may not be nested.
+ * Memory: allocated by team_open and team_reserve only. */
 #ifndef KERNELS_TEAM_H
 #define KERNELS_TEAM_H
 
@@ -22,8 +24,8 @@
 typedef struct team team;
 typedef struct member {
     team *team;
-    int id, size;      /* thread 0..size-1 */
-    const kernels *k;  /* the instruction set's table */
+    int id, size;     /* thread 0..size-1 */
+    const kernels *k; /* the instruction set's table */
     /* the rest is the team's own */
     unsigned phase;
     int victim;        /* whose share is being emptied: the member this many places further on */
@@ -40,7 +42,8 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
 /* The next task of this phase, 0 <= task < tasks, or -1 when none is left. */
 long team_claim(member *m, long tasks);
 void team_barrier(member *m);
-/* Per-thread scratch of at least `bytes` (64-byte aligned, contents undefined), from what team_reserve() set aside at start. */
+/* Per-thread scratch of at least `bytes` (64-byte aligned, contents undefined), from what team_reserve()
+ * set aside at start. */
 void *team_scratch(member *m, size_t bytes);
 bool team_reserve(team *t, size_t bytes_per_thread); /* before training; grows only */
 

@@ -1,11 +1,13 @@
 /* cell_tile.h - what a cell's body sees: `rows` batch rows of 16 hidden units at one time step.
  *
- *   row m of:  rec + m*rec_ld                   product with the recurrent weights, 16 floats for each gate of the product
- *              gate[g] + m*gate_ld              gate g: in forward the product with the inputs, biases included, becomes the
- *                                               activation; in backward the activation becomes the gradient by the preactivation
- *              h, h_prev, c, ... + m*ld         vectors of hidden units
+ *   row m of:  rec + m*rec_ld          product with the recurrent weights, 16 floats for each of its gates
+ *              gate[g] + m*gate_ld     gate g: in forward the product with the inputs, biases included,
+ *                                      becomes the activation; in backward the activation becomes the
+ *                                      gradient by the preactivation
+ *              h, h_prev, c, ... + m*ld  vectors of hidden units
  *
- * Only the members that a cell uses are set (each body says which).  Lanes beyond the true hidden size hold zeros and stay so. */
+ * Only the members that a cell uses are set (each body says which).  Lanes beyond the true hidden size
+ * hold zeros and stay so. */
 #ifndef KERNELS_SIMD_CELL_TILE_H
 #define KERNELS_SIMD_CELL_TILE_H
 
@@ -20,11 +22,10 @@ typedef struct cell_tile {
     float *gate[CELL_GATES_MAX];
     const float *bias; /* (16) recurrent bias of GRU's n */
     const float *h_prev, *c_prev;
-    float *h, *c;    /* outputs of forward */
-    float *extra;    /* lstm: tanh(c); gru: recurrent part of n; gru_before: r * h_prev */
-    const float *dh; /* gradient by h from above */
-    float *
-        carry; /* element-wise gradient from the next step, lstm: by c, gru: by h; is replaced by this step's */
+    float *h, *c;     /* outputs of forward */
+    float *extra;     /* lstm: tanh(c); gru: recurrent part of n; gru_before: r * h_prev */
+    const float *dh;  /* gradient by h from above */
+    float *carry;     /* element-wise gradient of the next step by c (lstm) or h (gru), then this step's */
     float *dgate_rec; /* gru: gradient by the recurrent part of n */
 } cell_tile;
 

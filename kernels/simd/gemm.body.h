@@ -1,8 +1,10 @@
-/* gemm.body.h - the packed product: a tile of C in registers, A broadcast, B in panels of 16 columns, [panel][k][16].
+/* gemm.body.h - the packed product: a tile of C in registers, A broadcast, B in panels of 16 columns,
+ * [panel][k][16].
  *
- * An element of C is one chain of fma over k, whatever the shape of the tile, so the bits depend neither on the register
- * tile below nor on how callers cut M, P and K.  Tiles: AVX-512 12 x 2 panels (24 of 32 registers), AVX2 6 x 1 panel (12
- * of 16); each smaller row count has a variant of its own, and rows are cut as evenly as possible (20 = 10 + 10). */
+ * An element of C is one chain of fma over k, whatever the shape of the tile, so the bits depend neither
+ * on the register tile below nor on how callers cut M, P and K.  Tiles: AVX-512 12 x 2 panels (24 of 32
+ * registers), AVX2 6 x 1 panel (12 of 16); each smaller row count has a variant of its own, and rows are
+ * cut as evenly as possible (20 = 10 + 10). */
 
 #if VF == 16
 #define GEMM_ROWS   12
@@ -23,12 +25,14 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
-/* Three rows share a pointer (p, p + stride, p + 2 stride are x86 addresses).  The compiler must not know that the pointers
- * belong together: it would keep an offset for each row and step in memory, and load it again at every use. */
+/* Three rows share a pointer (p, p + stride, p + 2 stride are x86 addresses).  The compiler must not know
+ * that the pointers belong together: it would keep an offset for each row and step in memory, and load it
+ * again at every use. */
 #define ROW_POINTERS      ((GEMM_ROWS + 2) / 3)
 #define HIDE_FROM_PLAN(x) __asm__("" : "+r"(x))
 
-/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1).  The first three arguments are constants. */
+/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1).  The first three arguments are
+ * constants. */
 VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, const float *a,
                    size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
                    const float *bias, const float *ahead)

@@ -1,7 +1,8 @@
-/* lstm.body.h - one step of an LSTM on a tile: gates i,f,g,o (Hochreiter & Schmidhuber 1997; forget gate: Gers 2000).
+/* lstm.body.h - one step of an LSTM on a tile: gates i,f,g,o (Hochreiter & Schmidhuber 1997; forget gate:
+ * Gers 2000).
  *
- * Forward reads rec (4 gates), gate[0..3], c_prev; writes gate[0..3], c, extra = tanh(c), h.
- * Backward reads rec (1), gate[0..3], c_prev, extra, dh; writes gate[0..3]; carry is the gradient by c. */
+ * Forward reads rec (4 gates), gate[0..3], c_prev; writes gate[0..3], c, extra = tanh(c), h. Backward
+ * reads rec (1), gate[0..3], c_prev, extra, dh; writes gate[0..3]; carry is the gradient by c. */
 
 static void FN(lstm_forward)(const cell_tile *t)
 {
@@ -39,7 +40,8 @@ static void FN(lstm_backward)(const cell_tile *t)
             vf dh = vf_add(vf_load(t->dh + at + j), vf_load(rec + j));
             vf dc = vf_fma(vf_mul(dh, o), vf_fnma(tanh_c, tanh_c, one), vf_load(t->carry + at + j));
             vf_store(t->gate[0] + gate + j, vf_mul(vf_mul(dc, g), vf_fnma(i, i, i)));
-            vf_store(t->gate[1] + gate + j, vf_mul(vf_mul(dc, vf_load(t->c_prev + at + j)), vf_fnma(f, f, f)));
+            vf_store(t->gate[1] + gate + j,
+                     vf_mul(vf_mul(dc, vf_load(t->c_prev + at + j)), vf_fnma(f, f, f)));
             vf_store(t->gate[2] + gate + j, vf_mul(vf_mul(dc, i), vf_fnma(g, g, one)));
             vf_store(t->gate[3] + gate + j, vf_mul(vf_mul(dh, tanh_c), vf_fnma(o, o, o)));
             vf_store(t->carry + at + j, vf_mul(dc, f));

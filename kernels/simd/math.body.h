@@ -1,16 +1,19 @@
-/* math.body.h - exp, log, tanh and the logistic function in single precision, from fma, add, multiply, divide alone (rule R8).
+/* math.body.h - exp, log, tanh and the logistic function in single precision, from fma, add, multiply, divide
+ * alone (rule R8).
  *
- * Coefficients: coefficients.py.  Worst errors (test_math; its option --all takes all 2^32 inputs), normal results:
+ * Coefficients: coefficients.py.  Worst errors (test_math; its option --all takes all 2^32 inputs), normal
+ * results:
  *
- *   exp      1.0 ulp    0 below -104, +inf above 88.73         log      0.8 ulp    -inf at +-0, NaN below 0
- *   tanh     2.5 ulp    keeps the sign of 0, +-1 beyond 10     sigmoid  2.3 ulp    results below 2^-126 may become 0
+ *   exp      1.0 ulp    0 below -104, +inf above 88.73      log      0.8 ulp    -inf at +-0, NaN below 0
+ *   tanh     2.5 ulp    keeps the sign of 0, +-1 past 10    sigmoid  2.3 ulp    below 2^-126 maybe 0
  *
- * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum: no conversion is
- * needed, whose answer to NaN and to large values would differ between instruction sets. */
+ * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum:
+ * no conversion is needed, whose answer to NaN and to large values would differ between instruction sets. */
 
 #define EXP_MAGIC 12582912.0f /* 1.5 * 2^23 */
 
-/* n = round(x / ln 2) in *power, as bits(EXP_MAGIC) + n; returns expm1(x - n ln 2), relatively exact near 0. */
+/* n = round(x / ln 2) in *power, as bits(EXP_MAGIC) + n; returns expm1(x - n ln 2), relatively exact near
+ * 0. */
 VEC vf vf_expm1_reduced(vf x, vi *power)
 {
     vf shifted = vf_fma(x, vf_set1(1.442695022e+00f), vf_set1(EXP_MAGIC));

@@ -31,7 +31,8 @@ VEC void rnn_backward(const cell_tile *t, const int relu)
         for (size_t j = 0; j < 16; j += VF) {
             vf h = vf_load(t->gate[0] + gate + j);
             vf dh = vf_add(vf_load(t->dh + at + j), vf_load(rec + j));
-            vf d = relu ? vf_select(vf_le(h, vf_zero()), vf_zero(), dh) : vf_mul(dh, vf_fnma(h, h, vf_set1(1.0f)));
+            vf d = relu ? vf_select(vf_le(h, vf_zero()), vf_zero(), dh)
+                        : vf_mul(dh, vf_fnma(h, h, vf_set1(1.0f)));
             vf_store(t->gate[0] + gate + j, d);
         }
     }

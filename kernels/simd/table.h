@@ -1,7 +1,9 @@
-/* table.h - members of the kernel table (kernels/kernels.h): what each computes, on which shapes, with which aliasing.
+/* table.h - members of the kernel table (kernels/kernels.h): what each computes, on which shapes, with which
+ * aliasing.
  *
- * All members run on one thread, allocate nothing, keep no state, and give the same bits in every table.  Pointers need
- * no alignment, though 64 bytes are faster.  Unless said otherwise inputs and outputs do not overlap. */
+ * All members run on one thread, allocate nothing, keep no state, and give the same bits in every table.
+ * Pointers need no alignment, though 64 bytes are faster.  Unless said otherwise inputs and outputs do not
+ * overlap. */
 #ifndef KERNELS_SIMD_TABLE_H
 #define KERNELS_SIMD_TABLE_H
 
@@ -27,18 +29,18 @@ struct kernels {
     void (*sigmoid)(float *y, const float *x, size_t n);
 
     /* ---- gemm.body.h ---- */
-    int gemm_rows,
-        gemm_panels; /* the register tile: at most so many rows of so many panels; for choosing block sizes only */
+    int gemm_rows, gemm_panels; /* the largest register tile; for choosing block sizes only */
     /* C (M,16P) from A (M,K) and P packed panels of B, element by element one chain of fma over k in order:
-     *     c[i*c_row + 16p+j] = start + a[i*a_row + 0*a_k] * b[p*b_panel + 0*16 + j] + a[.. 1*a_k] * b[.. 1*16 + j] + ...
+     *     c[i*c_row + 16p+j] = start + a[i*a_row] * b[p*b_panel + j] + a[i*a_row + a_k] * b[p*b_panel + 16+j]..
      * a_row or a_k is 1 (A by rows or by columns).  K >= 0.  bias (16P) is read for GEMM_BIAS only. */
     void (*gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                  size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
-    /* The same, and meanwhile ahead_floats from `ahead` on are fetched into the caches: the weights of the next product, where these
-     * come from afar (a fifth faster for a layer whose weights exceed the L2 cache). */
-    void (*gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
-                       float *c, size_t c_row, gemm_start start, const float *bias, const float *ahead,
-                       size_t ahead_floats);
+    /* The same, and meanwhile ahead_floats from `ahead` on are fetched into the caches: the weights of the
+     * next product, where these come from afar (a fifth faster for a layer whose weights exceed the L2
+     * cache). */
+    void (*gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                       size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                       const float *ahead, size_t ahead_floats);
     /* One panel from rows of W: b[k*16 + j] = row[j][k], k < K; a NULL row gives zeros. */
     void (*gemm_pack_rows)(float *b, const float *const row[16], int K);
 
@@ -50,10 +52,12 @@ struct kernels {
     cell_function rnn_tanh_forward, rnn_tanh_backward, rnn_relu_forward, rnn_relu_backward;
 
     /* ---- dropout.body.h ---- */
-    /* y[unit] = x[unit] * (k >= limit ? scale : 0), unit < n, k the upper 24 bits of the unit's word (rng.h); y may be x */
+    /* y[unit] = x[unit] * (k >= limit ? scale : 0), unit < n, k the upper 24 bits of the unit's word
+     * (rng.h); y may be x */
     void (*dropout)(float *y, const float *x, size_t n, const rng_place *place, float limit, float scale);
 
-    /* ---- optim.body.h: one step on n elements; state as optim_states() orders it, NULL where none is kept ---- */
+    /* ---- optim.body.h: one step on n elements; state as optim_states() orders it, NULL where none is
+     * kept ---- */
     optim_function optim_sgd, optim_adam, optim_rmsprop, optim_adagrad;
 
     /* ---- sums.body.h ---- */
@@ -63,7 +67,8 @@ struct kernels {
 
     /* ---- softmax.body.h: down the columns of x; rows >= 1, `stride` floats apart, columns % 16 == 0 ---- */
     /* a panel: y[i*16+j] = x[i*x_stride+j] + bias[i], j < 16, and the columns' maxima of y */
-    void (*panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias, int rows);
+    void (*panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias,
+                           int rows);
     void (*columns_max)(float *max, const float *x, int rows, size_t stride, int columns);
     void (*columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns);
     /* y = exp(x - max) and the columns' sums of it; y may be x */

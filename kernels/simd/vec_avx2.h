@@ -1,5 +1,5 @@
-/* vec_avx2.h - the vector types of the kernel bodies with AVX2 and FMA; see vec_scalar.h for what each name means.
- * Only kernels/simd/avx2.c may include it: no other file is compiled with the flags it needs. */
+/* vec_avx2.h - the vector types of the kernel bodies with AVX2 and FMA; see vec_scalar.h for what each
+ * name means. Only kernels/simd/avx2.c may include it: no other file is compiled with the flags it needs. */
 #ifndef KERNELS_SIMD_VEC_AVX2_H
 #define KERNELS_SIMD_VEC_AVX2_H
 

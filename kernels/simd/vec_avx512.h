@@ -1,5 +1,6 @@
-/* vec_avx512.h - the vector types of the kernel bodies with AVX-512 (F and DQ); see vec_scalar.h for what each name means.
- * Only kernels/simd/avx512.c may include it: no other file is compiled with the flags it needs. */
+/* vec_avx512.h - the vector types of the kernel bodies with AVX-512 (F and DQ); see vec_scalar.h for what
+ * each name means. Only kernels/simd/avx512.c may include it: no other file is compiled with the flags it
+ * needs. */
 #ifndef KERNELS_SIMD_VEC_AVX512_H
 #define KERNELS_SIMD_VEC_AVX512_H
 

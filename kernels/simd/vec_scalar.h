@@ -1,17 +1,19 @@
 /* vec_scalar.h - the vector types of the kernel bodies, one lane wide, in portable C.
  *
- * The three headers vec_{scalar,avx2,avx512}.h define the same names, so that a body is written once and included once
- * per instruction set.  Every operation is one IEEE operation per lane (or exact integer arithmetic), and so gives the
- * same bits in all of them; there are no estimates (rcp, rsqrt), because vendors differ in them.
+ * The three headers vec_{scalar,avx2,avx512}.h define the same names, so that a body is written once and
+ * included once per instruction set.  Every operation is one IEEE operation per lane (or exact integer
+ * arithmetic), and so gives the same bits in all of them; there are no estimates (rcp, rsqrt), because
+ * vendors differ in them.
  *
- *   vf (VF lanes of float), vi (VF lanes of 32-bit integers), vd (VD lanes of double), vm (a mask of VF lanes)
+ *   vf (VF lanes of float), vi (VF lanes of 32-bit integers), vd (VD lanes of double), vm (a mask of VF
+ *   lanes)
  *
  *   vf_load, vf_store             any alignment            vf_fma(a,b,c)    a*b + c, rounded once
  *   vf_load_part(p,n)             n < VF lanes, rest 0     vf_fnma(a,b,c)   c - a*b, rounded once
- *   vf_store_part(p,n,a)          n < VF lanes             vf_max(a,b)      a > b ? a : b, so b if either is NaN
- *   vf_lt, le, gt, ge, eq         false if NaN             vf_min(a,b)      a < b ? a : b, so b if either is NaN
+ *   vf_store_part(p,n,a)          n < VF lanes             vf_max(a,b)      a > b ? a : b, b if one is NaN
+ *   vf_lt, le, gt, ge, eq         false if NaN             vf_min(a,b)      a < b ? a : b, b if one is NaN
  *   vf_select(m,a,b)              m ? a : b                vi_bits, vf_bits the same bits as the other type
- *   vf_of_int(i)                  signed integer to float  vi_mul_hi, lo    upper and lower half of 32 x 32 unsigned
+ *   vf_of_int(i)                  signed integer to float  vi_mul_hi, lo    halves of 32 x 32 bits, unsigned
  *   vec_transpose8(to,ld,from)    to[k*ld + j] = from[j][k], j, k < 8
  *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1 */
 #ifndef KERNELS_SIMD_VEC_SCALAR_H

@@ -1,4 +1,5 @@
-/* vec_transpose8.h - turns 8 rows of 8 floats into columns; for the vector headers of instruction sets that have AVX. */
+/* vec_transpose8.h - turns 8 rows of 8 floats into columns; for the vector headers of instruction sets
+ * that have AVX. */
 #ifndef KERNELS_SIMD_VEC_TRANSPOSE8_H
 #define KERNELS_SIMD_VEC_TRANSPOSE8_H
 

@@ -1,4 +1,5 @@
-/* test_arena.c - blocks are aligned, zero, apart, in order and as large as promised; too much is refused, not attempted. */
+/* test_arena.c - blocks are aligned, zero, apart, in order and as large as promised; too much is refused,
+ * not attempted. */
 #include "kernels/arena.h"
 
 #include <setjmp.h>

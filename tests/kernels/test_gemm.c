@@ -1,8 +1,9 @@
-/* test_gemm.c - packed products: against plain double precision, and the bits that must not depend on tiles, tables and tasks.
+/* test_gemm.c - packed products: against plain double precision, and the bits that must not depend on tiles,
+ * tables and tasks.
  *
  * Identities:
- *   C        == double, within the error that K roundings allow      M 1..49, columns 1..49, K 0..49, primes, 650; A by rows and by columns
- *   C        == one chain of fmaf written out                        bit for bit, hence every table and every cut
+ *   C        == double, within the error that K roundings allow    all of 1..49, primes, 650; A by rows or columns
+ *   C        == one chain of fmaf written out                 bit for bit: every table, every cut
  *   C        == OpenBLAS's, within rounding
  *   gemm_job == one call over everything                             bit for bit
  *   gemm_tree == double, and == the tree of its shards' chains       bit for bit
@@ -217,7 +218,8 @@ static size_t natural_row(const void *arg, int i, int *valid)
     return (size_t)i * 16;
 }
 
-/* x (T,rows,lda), y (T,rows,ldb): sum over the shards [a,b), element (i,j) of the product or column sum i (j < 0). */
+/* x (T,rows,lda), y (T,rows,ldb): sum over the shards [a,b), element (i,j) of the product or column sum i
+ * (j < 0). */
 static float tree_sum(const float *x, size_t lda, const float *y, size_t ldb, const shards *p, int T, int a,
                       int b, int i, int j)
 {

@@ -1,11 +1,13 @@
-/* test_math.c - exp, log, tanh and sigmoid of every table, against libm in double precision and against each other.
+/* test_math.c - exp, log, tanh and sigmoid of every table, against libm in double precision and against each
+ * other.
  *
  * Identities:
  *   every table  == the scalar table        bit for bit, NaN being NaN
- *   error        <= the bound below          in units in the last place of the exact result, where that is a normal float
+ *   error        <= the bound below          in units in the last place of the exact result
  *   special      0, infinities, NaN, overflow and underflow
- * Inputs: every 509th of all 2^32 floats, which meets every exponent and, by an odd step, all low bits; `--all` takes each of them.
- * A polynomial's error is smooth, so that a sample this dense finds its largest value to a few per cent. */
+ * Inputs: every 509th of all 2^32 floats, which meets every exponent and, by an odd step, all low bits;
+ * `--all` takes each of them. A polynomial's error is smooth, so that a sample this dense finds its
+ * largest value to a few per cent. */
 #include "kernels/simd/table.h"
 
 #include <math.h>
@@ -38,8 +40,8 @@ static double d_sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/* |got - want| in units of want's last place; results below the normal range may be 0, or count in units of the
- * smallest float. */
+/* |got - want| in units of want's last place; results below the normal range may be 0, or count in units
+ * of the smallest float. */
 static double ulps(float got, double want)
 {
     if (isnan(want))

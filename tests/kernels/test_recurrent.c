@@ -1,10 +1,11 @@
-/* test_recurrent.c - the layer of every cell against a plain double-precision form of its equations, and the bits that must not change.
+/* test_recurrent.c - the layer of every cell against a plain double-precision form of its equations, and the
+ * bits that must not change.
  *
  * Identities:
  *   reference's gradients == its finite differences          so that the reference may be trusted
  *   forward, backward     == the reference                   every cell and table, sizes around the tiles
  *   any table, any number of threads                         bit for bit
- *   rows alone            == the same rows among others      bit for bit: rank and evaluation sizes do not matter
+ *   rows alone            == the same rows among others      bit for bit: any rank, any evaluation
  *   two windows           == one long window                 bit for bit: carried state
  *   any split of shards over ranks, summed by the tree       bit for bit: rule R2
  *   padding stays zero, a NaN stays in its row, nothing is written beyond what is ours */
@@ -116,7 +117,8 @@ static int kind_of(const problem *p)
     return -1;
 }
 
-/* One row b: forward over all steps, keeping gate g of unit j at step t in a[(t*4+g)*H+j] (slot 3 of a GRU: recurrent part of n). */
+/* One row b: forward over all steps, keeping gate g of unit j at step t in a[(t*4+g)*H+j] (slot 3 of a
+ * GRU: recurrent part of n). */
 static void row_forward(const problem *p, answer *y, int b, double *a)
 {
     const int H = p->H, kind = kind_of(p), G = p->cell->gates;
@@ -295,7 +297,8 @@ static float *padded(const float *x, int T, int B, int n, int row0, int rows, in
     return y;
 }
 
-/* Rank `rank` of `size`; cut: steps of a first window, the rest in a second (0: one window; gradients are the last window's). */
+/* Rank `rank` of `size`; cut: steps of a first window, the rest in a second (0: one window; gradients are
+ * the last window's). */
 static result run(const problem *p, const kernels *k, int threads, int rank, int size, int cut, bool training)
 {
     result r = {.Ip = PAD16(p->I), .Hp = PAD16(p->H), .T = p->T};

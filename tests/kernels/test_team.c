@@ -1,7 +1,8 @@
-/* test_team.c - the team: every task of every phase is done exactly once, phases are in order, and the float state is as promised.
+/* test_team.c - the team: every task of every phase is done exactly once, phases are in order, and the float
+ * state is as promised.
  *
- * Each phase's tasks add to what the phase before left, unsynchronised but for the barrier: a task lost, done twice or begun before the
- * barrier changes the sum, and ThreadSanitizer sees the race (preset tsan). */
+ * Each phase's tasks add to what the phase before left, unsynchronised but for the barrier: a task lost,
+ * done twice or begun before the barrier changes the sum, and ThreadSanitizer sees the race (preset tsan). */
 #include "kernels/team.h"
 
 #include <math.h>
@@ -19,9 +20,8 @@
 
 typedef struct phases {
     long tasks;
-    int done
-        [2]
-        [TASKS_MAX]; /* done[f % 2] of every task is f when phase f begins, and done[(f+1) % 2] is f+1 when it ends */
+    /* of every task: done[f % 2] is f when phase f begins, done[(f+1) % 2] is f+1 when it ends */
+    int done[2][TASKS_MAX];
     bool wrong;
 } phases;
 
