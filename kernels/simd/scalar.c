@@ -1,4 +1,5 @@
-/* scalar.c - the kernel table in portable C: the table that every machine has, and the one to read first. fmaf keeps one rounding, with or without hardware for it. */
+/* scalar.c - the kernel table in portable C: the table that every machine has, and the one to read first.
+ * fmaf keeps the one rounding of an fma, with or without hardware for it. */
 #include "kernels/simd/table.h"
 #include "kernels/simd/vec_scalar.h"
 

@@ -2,7 +2,7 @@
  * tables and tasks.
  *
  * Identities:
- *   C        == double, within the error that K roundings allow    all of 1..49, primes, 650; A by rows or columns
+ *   C        == double, within the error of K roundings             1..49, primes, 650; A by rows or columns
  *   C        == one chain of fmaf written out                 bit for bit: every table, every cut
  *   C        == OpenBLAS's, within rounding
  *   gemm_job == one call over everything                             bit for bit
