@@ -54,7 +54,17 @@ start() { # N ARGUMENT... : in the background, on N ranks (1: without mpirun); $
     children+=("$child")
 }
 
-finish() { # waits for $child; fills $code
+ended() {
+    ! kill -0 "$child" 2>/dev/null
+}
+
+finish() { # waits for $child, at most a minute, then kills it; fills $code
+    local turns=0
+    until ended || [ $turns -ge 1200 ]; do
+        sleep 0.05
+        turns=$((turns + 1))
+    done
+    ended || { echo "      still running after a minute"; kill -KILL "$child"; }
     wait "$child" 2>/dev/null
     code=$?
 }
@@ -62,7 +72,7 @@ finish() { # waits for $child; fills $code
 wait_for() { # CONDITION... : until it holds, at most a minute, or until $child has ended
     local turns=0
     until "$@"; do
-        [ $turns -lt 1200 ] && kill -0 "$child" 2>/dev/null || return 1
+        [ $turns -lt 1200 ] && ! ended || return 1
         sleep 0.05
         turns=$((turns + 1))
     done

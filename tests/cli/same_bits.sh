@@ -31,7 +31,7 @@ write_config() {
     cat > "$1" <<YAML
 data: {corpus: $work/corpus.h5, batch_size: 19, bptt: 9, shards: 8}
 model: {cell: $2, layers: 2, embedding: 40, hidden: 40, tied: $tied, dropout: 0.3, init: uniform, init_scale: 0.1}
-optim: {name: $3, lr: $lr, clip_norm: 1.0}
+optim: {name: $3, lr: $lr, clip_norm: 0.2}
 train: {epochs: 3, seed: 7, steps: $steps}
 run: {dir: $5, checkpoint_every_steps: 10, keep_last: 100000, log_every_steps: 10}
 YAML

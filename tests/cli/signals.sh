@@ -75,14 +75,27 @@ save_and_go_on() {
 
 save_and_leave() {
     prepared || return
-    for signal in USR2 TERM INT; do
-        # A shell starts its background jobs with INT ignored; the program wants it all the same.
+    for signal in USR2 TERM; do
         begin 1 "l$signal" || return
         kill -$signal "$child"
         finish
         expect_saved "$signal" "l$signal"
         expect_goes_on "$signal" "l$signal"
     done
+}
+
+# A shell starts its background jobs with INT ignored; the program wants it all the same.
+interrupt() {
+    prepared || return
+    begin 1 i || return
+    kill -INT "$child"
+    finish
+    expect_saved INT i
+    expect_goes_on INT i
+}
+
+ranks_leave() {
+    prepared || return
     for n in 2 3; do
         begin $n "m$n" || return
         kill -USR2 "$child"
@@ -167,4 +180,4 @@ states() {
     expect_same "a killed run cannot change its status" "$(field k/status.json state)" running
 }
 
-sections save_and_go_on save_and_leave terminate_mpirun leave_now at_once states
+sections save_and_go_on save_and_leave interrupt ranks_leave terminate_mpirun leave_now at_once states
