@@ -342,12 +342,10 @@ static void forward_body(member *m, void *arg)
     }
 }
 
-void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B,
-                       bool keep)
+void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
 {
-    assert(T <= r->T && B <= r->B && (!keep || r->training));
+    assert(T <= r->T && B <= r->B);
     r->steps = T;
-    (void)keep; /* memory and time are the same: what backward needs is in the arena if it was planned for */
     window w = {
         .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
     const size_t row = (size_t)r->Hp, state = (size_t)B * row * sizeof(float);

@@ -130,7 +130,7 @@ static const float *forward_layers(model *m, team *t, const float *value, const 
 {
     for (int l = 0; l < m->shape.layers; l++) {
         recurrent_weights w = weights_of(m, value, l);
-        recurrent_forward(&m->layer[l], t, &w, x, T, B, false);
+        recurrent_forward(&m->layer[l], t, &w, x, T, B);
         x = m->layer[l].h;
     }
     return x;
@@ -155,7 +155,7 @@ static void train_forward(model *m, team *t, const float *value, const uint32_t 
         }
         if (l < s->layers) {
             recurrent_weights w = weights_of(m, value, l);
-            recurrent_forward(&m->layer[l], t, &w, input_of(m, l), T, B, true);
+            recurrent_forward(&m->layer[l], t, &w, input_of(m, l), T, B);
         }
     }
 }

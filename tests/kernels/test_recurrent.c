@@ -333,7 +333,7 @@ static result run(const problem *p, const kernels *k, int threads, int rank, int
     for (int first = 0, steps = cut ? cut : p->T; first < p->T; first += steps, steps = p->T - first) {
         const float *window = x + (size_t)first * (size_t)rows * (size_t)r.Ip;
         const float *out = l.h;
-        recurrent_forward(&l, t, &w, window, steps, rows, training);
+        recurrent_forward(&l, t, &w, window, steps, rows);
         assert_ptr_equal(out, l.h);
         memcpy(r.h + (size_t)first * step, l.h, (size_t)steps * step * sizeof(float));
         if (training)
