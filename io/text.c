@@ -9,7 +9,7 @@ const char *const text_level_names[3] = {"word", "char", "byte"};
 
 size_t text_space(const uint8_t *at, const uint8_t *end)
 {
-    if (*at == ' ' || (*at >= '\t' && *at <= '\r'))
+    if ((*at >= 0x1c && *at <= ' ') || (*at >= '\t' && *at <= '\r'))
         return 1;
     if (*at < 0xc2) /* the rest of ASCII; continuation bytes begin nothing */
         return 0;

@@ -5,7 +5,7 @@
  *   char    a Unicode scalar value, white space too      <eos>              its UTF-8 bytes
  *   byte    a byte                                       the byte 0x0A      one byte
  *
- * White space is Unicode's property White_Space, the same that Python's str.split() cuts at.  A line ends with "\n" or "\r\n"; every line gives one <eos>, empty
+ * White space is what Python's str.split() cuts at: Unicode's White_Space and the separators U+001C to U+001F.  A line ends with "\n" or "\r\n"; every line gives one <eos>, empty
  * ones too.  At the level of bytes nothing is interpreted: no line, no byte order mark, no encoding.
  * Nothing is normalised, lower-cased or otherwise improved.  Threads: every function may be called from any, on its own data. */
 #ifndef IO_TEXT_H

@@ -1,6 +1,6 @@
 /* test_text.c - what is white space, what is UTF-8, what is a token.
  *
- * White space is compared with utf8proc's categories over all of Unicode, the decision "valid or not" with a decoder written from the
+ * White space is compared with utf8proc's categories and bidirectional classes, of which Python makes it up, over all of Unicode, the decision "valid or not" with a decoder written from the
  * definition over all pairs of bytes, followed by every mixture of the bytes at which the rules change, replacement with the Unicode standard's own
  * table of examples.  Tokens are compared with tables written by hand: one row for each habit of texts in the wild. */
 #include "io/text.h"
@@ -24,9 +24,10 @@ static void test_white_space(void **state)
         if (c >= 0xd800 && c < 0xe000)
             continue;
         size_t n = (size_t)utf8proc_encode_char(c, bytes);
-        utf8proc_category_t k = utf8proc_category(c);
-        bool want = k == UTF8PROC_CATEGORY_ZS || k == UTF8PROC_CATEGORY_ZL || k == UTF8PROC_CATEGORY_ZP ||
-                    (c >= 9 && c <= 13) || c == 0x85;
+        const utf8proc_property_t *p =
+            utf8proc_get_property(c); /* str.isspace(): Zs, or of class WS, B or S */
+        bool want = p->category == UTF8PROC_CATEGORY_ZS || p->bidi_class == UTF8PROC_BIDI_CLASS_WS ||
+                    p->bidi_class == UTF8PROC_BIDI_CLASS_B || p->bidi_class == UTF8PROC_BIDI_CLASS_S;
         if (text_space(bytes, bytes + n) != (want ? n : 0))
             fail_msg("U+%04X", (unsigned)c);
         for (size_t cut = 1; cut < n; cut++)
@@ -114,6 +115,22 @@ static void test_replacement(void **state)
     REPLACED("\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", R R R R R R R R "A", 8);
     REPLACED("\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", R R R R R "A" R R "B", 7);
     REPLACED("\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", R R R R "A", 4);
+    /* The least and greatest second bytes of their leads. */
+    REPLACED("\xe0\x9f\x80", R R R, 3);
+    REPLACED("\xe0\xa0"
+             "A",
+             R "A", 1);
+    REPLACED("\xed\x9f"
+             "A",
+             R "A", 1);
+    REPLACED("\xf0\x8f\xbf\xbf", R R R R, 4);
+    REPLACED("\xf0\x90\x80"
+             "A",
+             R "A", 1);
+    REPLACED("\xf4\x8f\xbf"
+             "A",
+             R "A", 1);
+    REPLACED("\xf4\x90\x80\x80", R R R R, 4);
     /* Between and after good text, and at the end. */
     REPLACED("caf\xc3\xa9 \xff caf\xc3", "caf\xc3\xa9 " R " caf" R, 2);
     REPLACED("nothing to do here at all", "nothing to do here at all", 0);
@@ -147,6 +164,8 @@ static void test_places(void **state)
     long_word[n - 1] = '\n';
     check_message(long_word, n, LEVEL_WORD, "t:8:1: a word of more than 65536 bytes");
     check_message(long_word, n, LEVEL_CHAR, NULL);
+    long_word[4 + TEXT_WORD_MAX + 1] = ' ';
+    check_message(long_word, n, LEVEL_WORD, "t:8:1: a word of more than 65536 bytes");
     long_word[4 + TEXT_WORD_MAX] = ' '; /* the longest that is allowed */
     check_message(long_word, n, LEVEL_WORD, NULL);
     free(long_word);
