@@ -155,6 +155,8 @@ static status pass(prepare *p, work *w, bool writing, uint64_t done, error *e)
                 do_piece(p, &b->pieces[i], w);
         }
         s = finish_batch(p, b, writing, e);
+        if (s == STATUS_OK && p->job->should_stop != NULL && p->job->should_stop())
+            s = fail(e, STATUS_IO_FAILED, "stopped on request, no corpus was written");
         progress_at(p->bar, done + block_consumed(r));
     }
     block_close(r);
@@ -188,10 +190,11 @@ static status check_empty(const prepare_job *job, const uint64_t tokens[SPLIT_CO
     }
     for (int s = 0; l->cut && s < SPLIT_COUNT; s++)
         if (l->share[s] > 0 && tokens[s] == 0)
-            return fail(e, STATUS_BAD_DATA,
-                        "%s: is too short to be cut into three: nothing is left for %s (--split, or name "
-                        "three files)",
-                        l->parts[0].place.path, split_names[s]);
+            return fail(
+                e, STATUS_BAD_DATA,
+                "%s: is too short, or lacks the line ends (or blanks), to be cut into three: nothing is left "
+                "for %s (--split, or name three files)",
+                l->parts[0].place.path, split_names[s]);
     return STATUS_OK;
 }
 

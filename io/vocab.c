@@ -35,12 +35,12 @@ static const word_count *table_find(const word_table *t, const uint8_t *word, si
 
 static bool grow_slots(word_table *t)
 {
+    if (t->slot_count == (uint32_t)1 << 31) /* twice that is 0 */
+        return false;
     uint32_t count = t->slot_count > 0 ? 2 * t->slot_count : 1024;
     uint32_t *slots = calloc(count, sizeof *slots);
-    if (slots == NULL || count > (uint32_t)1 << 31) {
-        free(slots);
+    if (slots == NULL)
         return false;
-    }
     for (uint32_t i = 0; i < t->size; i++) {
         uint32_t s = t->words[i].hash & (count - 1);
         while (slots[s] != 0)
@@ -276,7 +276,7 @@ static status vocab_copy(vocab *v, const uint8_t *blob, const uint64_t *start, u
 static status read_corpus(vocab *v, const char *path, error *e)
 {
     corpus c;
-    status s = corpus_open(&c, path, CONTAINER_TRUST, e);
+    status s = corpus_open(&c, path, CONTAINER_CHECK, e);
     if (s != STATUS_OK)
         return s;
     s = vocab_copy(v, c.vocab.blob, c.vocab.start, c.vocab.size, e);
@@ -288,7 +288,8 @@ static status read_list(vocab *v, const char *path, text_block *b, error *e)
 {
     word_table t = {0};
     uint64_t *start = malloc((b->n + 2) * sizeof *start); /* no more lines than bytes */
-    BUG_IF(start == NULL, "out of memory for a word list of %zu bytes", b->n);
+    if (start == NULL)
+        return fail(e, STATUS_NO_MEMORY, "%s: no memory for a word list of %zu bytes", path, b->n);
     start[0] = 0;
     status s = STATUS_OK;
     const uint8_t *end = b->bytes + b->n;

@@ -1,4 +1,6 @@
 /* unroll prepare - makes a corpus (io/prepare, trainer/tasks/grammar) from what the command line names. */
+#include "io/bug.h"
+#include "io/disk.h"
 #include "io/prepare.h"
 #include "io/splits.h"
 #include "launch/commands.h"
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +57,8 @@ static const char help[] =
     "Every line gives one <eos>, empty ones too (not at level byte).  Ids go by falling training count, ties "
     "by bytes.\n"
     "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus "
-    "that cannot be written.\n";
+    "that cannot be written.\n"
+    "INT, TERM and HUP end it without leaving anything behind; a second one ends it at once.\n";
 
 /* What the command line says. */
 typedef struct prepare_options {
@@ -63,7 +67,7 @@ typedef struct prepare_options {
     const char *format, *level;
     double share[3];
     grammar_job grammar;
-    bool overwrite, has_split, has_text_option, has_grammar_option;
+    bool overwrite, has_split, has_text_option, has_choice, has_grammar_option;
 } prepare_options;
 
 enum {
@@ -139,7 +143,8 @@ static status parse_option(prepare_options *o, int option, const char *value, er
     int choice = 0;
     uint64_t count = 0;
     status s = STATUS_OK;
-    o->has_text_option = o->has_text_option || (option >= OPT_LEVEL && option <= OPT_INVALID);
+    o->has_text_option = o->has_text_option || (option >= OPT_LEVEL && option <= OPT_THREADS);
+    o->has_choice = o->has_choice || (option >= OPT_VOCAB_FROM && option <= OPT_MAX_VOCAB);
     o->has_grammar_option = o->has_grammar_option || option == OPT_SEED || option == OPT_TOKENS;
     switch (option) {
     case 'o':
@@ -153,7 +158,7 @@ static status parse_option(prepare_options *o, int option, const char *value, er
         break;
     case OPT_LEVEL:
         s = option_choice(&choice, "--level", value, text_level_names, 3, e);
-        o->named.level = job->texts.level = (text_level)choice;
+        job->texts.level = (text_level)choice;
         break;
     case OPT_TRAIN:
     case OPT_VALID:
@@ -195,6 +200,14 @@ static status parse_option(prepare_options *o, int option, const char *value, er
     return s;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+    BUG_IF(folder == NULL, "out of memory for a path");
+    return folder;
+}
+
 /* The corpus must not exist, nor be one of its own sources, and its directory must take it: said before an hour of counting. */
 static status check_output(const prepare_options *o, error *e)
 {
@@ -212,15 +225,20 @@ static status check_output(const prepare_options *o, error *e)
                 text.st_dev == st.st_dev)
                 return fail(e, STATUS_USAGE, "-o %s: is one of the texts that the corpus is made from", out);
     }
-    char *folder = strdup(out);
-    char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
-    if (slash != NULL)
-        slash[slash == folder] = 0;
+    char *folder = folder_of(out);
     status s = STATUS_OK;
-    if (folder != NULL && access(slash != NULL ? folder : ".", W_OK | X_OK) != 0)
+    if (access(folder, W_OK | X_OK) != 0)
         s = fail(e, STATUS_BAD_DATA, "-o %s: cannot be written there: %s", out, strerror(errno));
     free(folder);
     return s;
+}
+
+/* One that was killed may have left its unfinished corpus there, as large as the whole one.  If that cannot go it is in nobody's way. */
+static void sweep_beside(const char *out)
+{
+    char *folder = folder_of(out);
+    disk_sweep_temporaries(folder, NULL);
+    free(folder);
 }
 
 /* The texts, from SRC... or --train, --valid, --test. */
@@ -231,6 +249,10 @@ static status find_texts(prepare_options *o, char **sources, int count, error *e
     int format = 0;
     if (o->has_grammar_option)
         return fail(e, STATUS_USAGE, "--seed and --tokens go with format grammar");
+    if (job->vocab_path != NULL && o->has_choice)
+        return fail(
+            e, STATUS_USAGE,
+            "--vocab is taken as it is; --vocab-from, --min-count and --max-vocab choose words of the text");
     status s = option_choice(&format, "FORMAT", o->format, text_format_names, 3, e);
     if (s != STATUS_OK)
         return fail(e, s, "FORMAT: \"%s\" is none of ptb, wikitext, text, grammar", o->format);
@@ -275,6 +297,30 @@ static void print_report(const prepare_options *o, const prepare_report *r)
     printf("wrote       %s\n", o->job.out);
 }
 
+static volatile sig_atomic_t stopped_by;
+
+static void on_stop(int number)
+{
+    stopped_by = number;
+}
+
+static bool is_stopped(void)
+{
+    return stopped_by != 0;
+}
+
+/* The second one finds the default again.  What is ignored (nohup, jobs in the background of a script) stays so. */
+static void stop_on_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction old, a = {.sa_handler = on_stop, .sa_flags = SA_RESTART | SA_RESETHAND};
+        sigemptyset(&a.sa_mask);
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &a, NULL);
+    }
+}
+
 static status prepare_text(prepare_options *o, char **sources, int count, error *e)
 {
     prepare_report report;
@@ -282,8 +328,12 @@ static status prepare_text(prepare_options *o, char **sources, int count, error 
     if (s == STATUS_OK)
         s = check_output(o, e);
     o->job.rules.has_lines = o->job.texts.level != LEVEL_BYTE;
-    if (s == STATUS_OK)
-        s = prepare_run(&o->job, &report, e);
+    if (s != STATUS_OK)
+        return s;
+    sweep_beside(o->job.out);
+    stop_on_signals();
+    o->job.should_stop = is_stopped;
+    s = prepare_run(&o->job, &report, e);
     if (s == STATUS_OK)
         print_report(o, &report);
     return s;
@@ -319,10 +369,12 @@ static status prepare_grammar(prepare_options *o, int sources, error *e)
             e, STATUS_USAGE,
             "format grammar takes no SRC and of the options only -o, --overwrite, --seed and --tokens");
     status s = check_output(o, e);
+    if (s != STATUS_OK)
+        return s;
+    sweep_beside(o->job.out);
     grammar_report report;
     o->grammar.out = o->job.out;
-    if (s == STATUS_OK)
-        s = grammar_prepare(&o->grammar, &report, e);
+    s = grammar_prepare(&o->grammar, &report, e);
     if (s == STATUS_OK)
         print_grammar(o, &report);
     return s;
@@ -364,5 +416,10 @@ int cmd_prepare(int argc, char **argv)
     }
     text_list_free(&o.named);
     text_list_free(&o.job.texts);
-    return s == STATUS_OK ? 0 : option_failed("prepare", s, &e);
+    if (s == STATUS_OK)
+        return 0;
+    int code = option_failed("prepare", s, &e);
+    if (is_stopped())
+        raise(stopped_by); /* so that a shell sees what ended us */
+    return code;
 }

@@ -28,6 +28,8 @@ sources() {
     expect_refusal "no output" 2 '-o CORPUS.h5 is required' prepare text broken.txt
     expect_refusal "output that is there" 2 'empty.txt.*--overwrite' prepare grammar -o empty.txt
     expect_refusal "output below a file" 3 'empty.txt/x.h5: cannot be written there' prepare grammar -o empty.txt/x.h5
+    expect_refusal "a vocabulary and a choice of words" 2 '--vocab is taken as it is' prepare text --train broken.txt --vocab v --max-vocab 9 -o x.h5
+    expect_refusal "threads for the grammar" 2 'grammar takes no SRC and of the options only' prepare grammar --threads 2 -o x.h5
     expect_refusal "too few tokens" 2 '--tokens: "10" is no whole number from 1000' prepare grammar --tokens 10 -o x.h5
 }
 

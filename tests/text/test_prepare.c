@@ -303,7 +303,7 @@ static void test_too_short_to_cut(void **state)
     prepare_job job = job_for(LEVEL_WORD, text);
     job.out = scratch_path("c.h5");
     assert_int_equal(prepare_run(&job, &report, &e), STATUS_BAD_DATA);
-    assert_non_null(strstr(e.text, "too short to be cut into three: nothing is left for valid"));
+    assert_non_null(strstr(e.text, "to be cut into three: nothing is left for valid"));
     text_list_free(&job.texts);
     unlink(text);
 }
@@ -339,6 +339,70 @@ static void test_vocabulary_of_another(void **state)
     corpus_close(&b);
     unlink(first);
     unlink(second);
+    unlink(scratch_path("x"));
+}
+
+static int patience;
+
+static bool is_out_of_patience(void)
+{
+    return patience-- == 0;
+}
+
+/* Whoever wants out is let out at every block of both passes, and nothing is left. */
+static void test_stop(void **state)
+{
+    (void)state;
+    status s = STATUS_IO_FAILED;
+    for (int asked = 0; s != STATUS_OK; asked++) {
+        prepare_job job = job_for(LEVEL_WORD, NULL);
+        prepare_report report;
+        error e = {0};
+        job.threads = 1;
+        job.out = scratch_path("c.h5");
+        job.should_stop = is_out_of_patience;
+        patience = asked;
+        add_file(&job, SPLIT_TRAIN, "x", big, BIG);
+        s = prepare_run(&job, &report, &e);
+        assert_int_equal(s, asked < 4 ? STATUS_IO_FAILED : STATUS_OK); /* four blocks, two at a time, twice */
+        if (s != STATUS_OK)
+            assert_string_equal(e.text, "stopped on request, no corpus was written");
+        assert_int_equal(scratch_entries(), s == STATUS_OK ? 2 : 1);
+        text_list_free(&job.texts);
+    }
+    unlink(scratch_path("c.h5"));
+    unlink(scratch_path("x"));
+}
+
+/* A vocabulary is taken from a corpus only if its digests hold. */
+static void test_damaged_vocabulary(void **state)
+{
+    (void)state;
+    char out[256], text[256];
+    snprintf(out, sizeof out, "%s", scratch_path("c.h5"));
+    prepare_job job = job_for(LEVEL_WORD, NULL);
+    prepare_report report;
+    error e = {0};
+    vocab v;
+    job.out = out;
+    add_file(&job, SPLIT_TRAIN, "x", "here is aardvark\n", 17);
+    assert_int_equal(prepare_run(&job, &report, &e), STATUS_OK);
+    text_list_free(&job.texts);
+    unsigned char *bytes;
+    size_t n;
+    assert_int_equal(vocab_read(&v, out, &e), STATUS_OK);
+    vocab_free(&v);
+    assert_int_equal(disk_read_file(out, (uint64_t)1 << 30, &bytes, &n, &e), STATUS_OK);
+    unsigned char *word = memmem(bytes, n, "aardvark", 8);
+    assert_non_null(word);
+    word[3] ^= 1;
+    snprintf(text, sizeof text, "%s", scratch_path("damaged.h5"));
+    scratch_write(text, (const char *)bytes, n);
+    free(bytes);
+    assert_int_equal(vocab_read(&v, text, &e), STATUS_BAD_DATA);
+    assert_non_null(strstr(e.text, "damaged.h5: is damaged"));
+    unlink(text);
+    unlink(out);
     unlink(scratch_path("x"));
 }
 
@@ -420,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_first_mistake),
         cmocka_unit_test(test_too_short_to_cut),
         cmocka_unit_test(test_vocabulary_of_another),
+        cmocka_unit_test(test_damaged_vocabulary),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_every_write_fails_once),
         cmocka_unit_test(test_text_changes_between_the_passes),
     };
