@@ -195,7 +195,7 @@ static status evaluate_other(evaluation *v, const session *job, error *e)
     for (uint64_t i = 0; i < v->agreement.count; i++)
         v->other[v->agreement.position[i]] = v->agreement.wrong[i];
     v->rows.targets = v->other;
-    status s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, NULL, NULL, &unused, e);
+    status s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &unused, e);
     v->rows.targets = NULL;
     return s == STATUS_OK ? gather_each(v, job, v->all_other, e) : s;
 }
@@ -206,7 +206,7 @@ static status evaluate(evaluation *v, const session *job, error *e)
     bool keep = v->arguments->each || v->agreement.count;
     status s = keep ? plan_each(v, job, e) : STATUS_OK;
     if (s == STATUS_OK)
-        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, NULL, NULL, &v->result, e);
+        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &v->result, e);
     if (s == STATUS_OK && keep)
         s = gather_each(v, job, v->all, e);
     if (s == STATUS_OK && v->agreement.count)

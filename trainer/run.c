@@ -62,6 +62,19 @@ static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, in
         *by_part = part;
 }
 
+/* What steers by validations needs some. */
+static status check_validation(const config *c, const corpus *data, error *e)
+{
+    const char *key = c->optim.schedule == SCHEDULE_PLATEAU ? "optim.schedule = plateau"
+                      : c->train.early_stop > 0             ? "train.early_stop"
+                      : c->train.eval_every_steps > 0       ? "train.eval_every_steps"
+                                                            : NULL;
+    if (!key || data->ids[SPLIT_VALID])
+        return STATUS_OK;
+    return fail(e, STATUS_BAD_CONFIG, "%s: has no effect without a validation split, which %s lacks", key, data->file.path);
+}
+
+/* All splits, though the test's is needed last: that it is too short is better said before the training than after it. */
 static status open_rows(run *r, error *e)
 {
     const config *c = r->config;
@@ -74,7 +87,10 @@ static status open_rows(run *r, error *e)
     r->has_valid = s == STATUS_OK && r->corpus.ids[SPLIT_VALID];
     if (r->has_valid)
         s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank, size, "eval.batch_size", e);
-    return s;
+    r->has_test = s == STATUS_OK && r->has_valid && r->corpus.ids[SPLIT_TEST];
+    if (r->has_test)
+        s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank, size, "eval.batch_size", e);
+    return s == STATUS_OK ? check_validation(c, &r->corpus, e) : s;
 }
 
 /* Collective.  Do all ranks see the same configuration and corpus, and does their arithmetic give the same bits? */
@@ -146,13 +162,12 @@ static status count_all(const char *dir, size_t *count, error *e)
  * one's newest. */
 static status nothing_beyond(const run *r, error *e)
 {
-    static const char *const names[] = {[STORE_CHECKPOINT] = "ckpt", [STORE_BEST] = "best"};
     status s = STATUS_OK;
     for (store_kind kind = STORE_CHECKPOINT; s == STATUS_OK && kind <= STORE_BEST; kind++) {
-        char **paths, here[4096];
+        char **paths, here[STORE_PATH];
         size_t n;
         s = store_list(r->config->run.dir, kind, &paths, &n, e);
-        snprintf(here, sizeof here, "%s/%s-%010lld.h5", r->config->run.dir, names[kind], (long long)r->progress.step);
+        store_path(r->config->run.dir, kind, r->progress.step, here);
         if (s == STATUS_OK && n > 0 && strcmp(paths[0], here) > 0)
             s = fail(e, STATUS_BAD_CONFIG, "%s: is beyond step %lld, from which --resume is asked to go on; move it away, set another run.dir, or go on from the "
                      "newest with --resume auto", paths[0], (long long)r->progress.step);
@@ -281,6 +296,7 @@ status run_close(run *r, error *e)
     params_free(&r->list);
     lm_rows_close(&r->train);
     lm_rows_close(&r->valid);
+    lm_rows_close(&r->test);
     if (r->corpus_open)
         corpus_close(&r->corpus);
     arena_free(&r->memory);

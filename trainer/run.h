@@ -36,8 +36,8 @@ typedef struct run {
     team *team;
     corpus corpus;
     bool corpus_open;
-    lm_rows train, valid;
-    bool has_valid;
+    lm_rows train, valid, test;
+    bool has_valid, has_test; /* a test wants a validation split, too: it is the best model's */
     model_shape shape;
     params list;
     arena memory;

@@ -86,8 +86,8 @@ static status prune(const store *st, store_kind kind, int64_t step, error *e)
 static void *write_job(void *arg)
 {
     store *st = arg;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s-%010lld.h5", st->dir, prefixes[st->job.kind], (long long)st->job.step);
+    char path[STORE_PATH];
+    store_path(st->dir, st->job.kind, st->job.step, path);
     st->job.result = disk_write_file(path, st->job.image, st->job.bytes, &st->job.e);
     if (st->job.result == STATUS_OK)
         st->job.result = prune(st, st->job.kind, st->job.step, &st->job.e);
@@ -154,6 +154,11 @@ status store_close(store *st, error *e)
 }
 
 /* ---- reading the directory --------------------------------------------------------------------------------------- */
+
+void store_path(const char *dir, store_kind kind, int64_t step, char path[STORE_PATH])
+{
+    snprintf(path, STORE_PATH, "%s/%s-%010lld.h5", dir, prefixes[kind], (long long)step);
+}
 
 /* Newest first: fixed-width numbers sort as text. */
 static int newer_first(const void *a, const void *b)

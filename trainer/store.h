@@ -18,6 +18,8 @@
 typedef enum { STORE_CHECKPOINT, STORE_BEST } store_kind;
 typedef struct store store;
 
+#define STORE_PATH 4096 /* bytes of a path; what is longer is cut, and not found */
+
 status store_open(store **s, const char *dir, int64_t keep_last, int64_t keep_best, error *e);
 /* Waits for the write in flight; its failure is the result. */
 status store_close(store *s, error *e);
@@ -29,6 +31,8 @@ status store_save(store *s, store_kind kind, int64_t step, unsigned char *image,
 /* Waits for the write in flight, if any, and hands out its result once. */
 status store_settle(store *s, error *e);
 
+/* Where the file of a step is or would be. */
+void store_path(const char *dir, store_kind kind, int64_t step, char path[STORE_PATH]);
 /* Paths in dir, newest first, malloc'ed array of malloc'ed strings; a missing directory has none. */
 status store_list(const char *dir, store_kind kind, char ***paths, size_t *count, error *e);
 void store_list_free(char **paths, size_t count);

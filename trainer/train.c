@@ -1,12 +1,14 @@
 #include "trainer/train.h"
 
 #include "io/bug.h"
+#include "io/disk.h"
 #include "io/log.h"
 #include "io/progress.h"
 #include "trainer/schedule.h"
 #include "trainer/signals.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -171,10 +173,23 @@ static void warn_unsaved(run_log *log, const error *e)
     log_line(log, "warning: %s; training goes on, the next save tries again", e->text);
 }
 
-/* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing is the result. */
+/* An update can overflow though loss and gradient were finite; the next loss would tell, but a file that begins with it is no way back. */
+static status check_finite(const run *r, error *e)
+{
+    for (size_t i = 0; i < r->list.floats; i++)
+        if (!isfinite(r->value[i]))
+            return fail(e, STATUS_INTERNAL, "a parameter is not finite after step %lld: stopped, nothing of it is saved; the last good checkpoint in %s "
+                        "is kept; a smaller optim.lr or optim.clip_norm may help", (long long)r->progress.step, r->config->run.dir);
+    return STATUS_OK;
+}
+
+/* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing is the result.
+ * Parameters that are not finite (on all ranks alike) are the result in any case. */
 static status save(loop *l, store_kind kind, bool wait, error *e)
 {
     run *r = l->r;
+    if (check_finite(r, e) != STATUS_OK)
+        return STATUS_INTERNAL;
     run_state_view v = run_view(r);
     error before = {0};
     if (store_settle(r->store, &before) != STATUS_OK)
@@ -191,7 +206,8 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
         log_metrics(r->log, m);
         record_free(m);
     }
-    l->last_save = seconds_now();
+    if (kind == STORE_CHECKPOINT) /* no resume starts from a best one */
+        l->last_save = seconds_now();
     if (wait)
         return comm_agree(r->group, s, e);
     if (s != STATUS_OK)
@@ -208,7 +224,7 @@ static status validate(loop *l, error *e)
     train_progress *p = &r->progress;
     lm_result result;
     double start = seconds_now();
-    status s = lm_evaluate(&r->valid, &r->checker, r->team, r->group, r->value, NULL, NULL, NULL, &result, e);
+    status s = lm_evaluate(&r->valid, &r->checker, r->team, r->group, r->value, NULL, &result, e);
     if (s != STATUS_OK)
         return s;
     double nats = result.nats / (double)result.tokens, now = seconds_now();
@@ -325,42 +341,78 @@ static status steps(loop *l, error *e)
     return s;
 }
 
-/* Collective.  Test loss of the best parameters, which are read back from their file. */
+/* Rank 0.  The best parameters, from their file.  Where that is missing or damaged (a failed save, a run that was resumed into another folder,
+ * run.keep_best = 0) those of the last step stay, and it is said.  tested: of which step they are. */
+static status read_best(run *r, int64_t *tested, error *e)
+{
+    const train_progress *p = &r->progress;
+    char path[STORE_PATH];
+    container best;
+    error why = {0};
+    *tested = p->step;
+    if (p->best_step < 0 || p->best_step == p->step)
+        return STATUS_OK;
+    store_path(r->config->run.dir, STORE_BEST, p->best_step, path);
+    if (container_open(&best, path, "checkpoint", CONTAINER_CHECK, &why) != STATUS_OK) {
+        log_line(r->log, "warning: the best parameters are not at hand, those of step %lld are tested: %s", (long long)p->step, why.text);
+        return STATUS_OK;
+    }
+    status s = checkpoint_parameters(&best, &r->list, r->value, e);
+    container_close(&best);
+    *tested = p->best_step;
+    return s;
+}
+
+/* Collective.  Test loss of the best parameters, which take the place of the last ones. */
 static status final_test(loop *l, error *e)
 {
     run *r = l->r;
-    const config *c = r->config;
-    lm_rows test = {0};
     lm_result result;
-    char *path = NULL;
-    container best;
-    if (!r->corpus.ids[SPLIT_TEST] || !r->has_valid)
+    int64_t tested = 0;
+    if (!r->has_test)
         return STATUS_OK;
-    status s = lm_rows_open(&test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, (int)c->data.shards, (int)c->data.bptt,
-                            comm_rank(r->group), comm_size(r->group), "eval.batch_size", e);
-    if (s == STATUS_OK && comm_rank(r->group) == 0) {
-        s = store_newest_good(c->run.dir, STORE_BEST, &path, NULL, NULL, e);
-        if (s == STATUS_OK && path && (s = container_open(&best, path, "checkpoint", CONTAINER_CHECK, e)) == STATUS_OK) {
-            s = checkpoint_parameters(&best, &r->list, r->value, e);
-            container_close(&best);
-        }
-        free(path);
-    }
-    s = comm_agree(r->group, s, e);
+    status s = comm_agree(r->group, comm_rank(r->group) == 0 ? read_best(r, &tested, e) : STATUS_OK, e);
     if (s == STATUS_OK) {
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
-        s = lm_evaluate(&test, &r->checker, r->team, r->group, r->value, NULL, NULL, NULL, &result, e);
+        s = lm_evaluate(&r->test, &r->checker, r->team, r->group, r->value, NULL, &result, e);
     }
-    if (s == STATUS_OK) {
-        log_end(r->log, result.nats / (double)result.tokens);
-        record *m = metrics_of(l, "stop");
-        record_set_double(m, "test_loss", result.nats / (double)result.tokens);
-        record_set_int(m, "predicted", (int64_t)result.tokens);
-        log_metrics(r->log, m);
-        record_free(m);
-    }
-    lm_rows_close(&test);
-    return s;
+    if (s != STATUS_OK)
+        return s;
+    log_end(r->log, result.nats / (double)result.tokens);
+    record *m = metrics_of(l, "stop");
+    record_set_int(m, "tested_step", tested);
+    record_set_double(m, "test_loss", result.nats / (double)result.tokens);
+    record_set_int(m, "predicted", (int64_t)result.tokens);
+    log_metrics(r->log, m);
+    record_free(m);
+    return STATUS_OK;
+}
+
+/* Rank 0.  Did the run come to its very end, its test included? */
+static bool was_done(const run *r)
+{
+    char path[STORE_PATH];
+    const char *state;
+    unsigned char *text = NULL;
+    size_t n;
+    record *said = NULL;
+    snprintf(path, sizeof path, "%s/status.json", r->config->run.dir);
+    bool done = disk_read_file(path, 1 << 20, &text, &n, NULL) == STATUS_OK &&
+                record_parse(&said, (const char *)text, n, path, NULL) == STATUS_OK && record_get_text(said, "state", &state) &&
+                strcmp(state, "done") == 0;
+    record_free(said);
+    free(text);
+    return done;
+}
+
+/* Collective.  A resumed run that has nothing left to train.  It may have been stopped, or ended by an error, just in front of its test. */
+static status finished_before(loop *l, error *e)
+{
+    run *r = l->r;
+    bool done = comm_any(r->group, comm_rank(r->group) == 0 && was_done(r)) != 0 || !r->has_test;
+    log_line(r->log, "%s: this run is finished (step %lld); %s", r->config->run.dir, (long long)r->progress.step,
+             done ? "nothing to do" : "only its test is left");
+    return done ? STATUS_OK : final_test(l, e);
 }
 
 status train_run(run *r, error *e)
@@ -371,9 +423,9 @@ status train_run(run *r, error *e)
         total = (uint64_t)r->config->train.steps;
     l.interval_start = l.epoch_start = l.last_save;
     if (run_finished(r)) {
-        log_line(r->log, "%s: this run is finished (step %lld); nothing to do", r->config->run.dir, (long long)r->progress.step);
-        log_state(r->log, RUN_DONE, r->progress.step, STATUS_OK, "finished");
-        return STATUS_OK;
+        status s = finished_before(&l, e);
+        log_state(r->log, s == STATUS_OK ? RUN_DONE : RUN_FAILED, r->progress.step, s, s == STATUS_OK ? "finished" : e->text);
+        return s;
     }
     log_start(&l);
     l.bar = comm_rank(r->group) == 0 ? progress_open("training", total, "steps") : NULL;

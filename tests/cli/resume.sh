@@ -167,6 +167,10 @@ refused() {
     expect_same "another rate on resume changes nothing" "$(digest f)" "$(digest whole.30)"
 }
 
+tests_of() { # RUN_DIR
+    grep -oE '"(tested_step|test_loss)": [0-9.]*' "$1/metrics.jsonl" | paste -d ' ' - -
+}
+
 finished() {
     local before
     prepared || return
@@ -188,6 +192,12 @@ finished() {
     train m --set train.epochs=3
     expect_same "one epoch more gives the bits of a run that had it from the start" "$(digest n)" "$(digest m)"
     expect_same "and its numbers" "$(numbers n)" "$(numbers m)"
+    train o --set train.epochs=3 --set train.steps=226
+    train o --set train.epochs=2 --resume auto
+    expect_text "a run that was stopped in front of its test" err 'o: this run is finished .step 226.; only its test is left'
+    expect_same "a run that was stopped in front of its test has the same one" "$(tests_of o)" "$(tests_of n | head -n 1)"
+    train o --set train.epochs=2 --resume auto
+    expect_text "and only once" err 'o: this run is finished .step 226.; nothing to do'
     expect_same "and its test loss" "$(grep -o '"test_loss": [0-9.]*' n/metrics.jsonl | tail -n 1)" "$(grep -o '"test_loss": [0-9.]*' m/metrics.jsonl)"
 }
 
@@ -201,6 +211,9 @@ kept() {
     expect_same "keep_best 0" "$(ls z | grep -c best)" 0
     train s --set train.steps=100 --set run.checkpoint_every_steps=0
     expect_same "checkpoints only where they must be" "$(ls s | grep h5 | tr '\n' ' ')" "ckpt-0000000100.h5 "
+    train t --set train.steps=5000 --set train.epochs=1000 --set train.eval_every_steps=20 --set optim.lr=1e-6 --set run.checkpoint_every_steps=0 \
+        --set run.checkpoint_every_epochs=0 --set run.checkpoint_every_seconds=0.1
+    expect "files of the best do not put off checkpoints by time" [ "$(grep -c '"kind": "checkpoint"' t/metrics.jsonl)" -gt 1 ]
     train i --set train.steps=30 --set run.log_every_steps=0
     expect_code "log_every_steps 0" 0
     expect_same "log_every_steps 0: no lines" "$(grep -c '"type": "step"' i/metrics.jsonl)" 0
@@ -219,4 +232,28 @@ shares() {
         awk '{ printf "%.0f ", $1 * $2 }')" "800 800 800 400 800 800 "
 }
 
-sections pause epoch_ends random_kills damaged refused finished kept shares
+# Fewer rows of validation than ranks: some have none.
+few_rows() {
+    prepared || return
+    train v1 --set eval.batch_size=1
+    for n in 2 3; do
+        train_on $n v$n --set eval.batch_size=1
+        expect_code "one row of validation on $n ranks" 0
+        expect_same "one row of validation on $n ranks: the same bits" "$(digest v$n)" "$(digest v1)"
+        expect_same "one row of validation on $n ranks: the same test" "$(tests_of v$n)" "$(tests_of v1)"
+    done
+}
+
+# The best parameters stay behind when a run goes on in another folder: the test is then of the last ones, and says so.
+best_elsewhere() {
+    prepared || return
+    train x1 --set train.epochs=3 --set optim.lr=0.4 --set run.checkpoint_every_epochs=0 --set run.checkpoint_every_steps=330
+    expect_same "a test of the best, which is not the last" "$(tests_of x1 | cut -d ' ' -f 2)" "$(step_of "$(newest x1 best)")"
+    expect_other "they are not the last" "$(step_of "$(newest x1 best)")" 339
+    train x2 --set train.epochs=3 --set optim.lr=0.4 --set run.checkpoint_every_epochs=0 --set run.checkpoint_every_steps=330 --resume x1/ckpt-0000000330.h5
+    expect_code "the best are elsewhere" 0
+    expect_text "the best are elsewhere" err '^warning: the best parameters are not at hand, those of step 339 are tested: .*x2/best-'
+    expect_same "the best are elsewhere: which are tested" "$(tests_of x2 | cut -d ' ' -f 2)" 339
+}
+
+sections pause epoch_ends random_kills damaged refused finished kept shares few_rows best_elsewhere

@@ -149,11 +149,11 @@ static double tree_sum(const double *leaf, int a, int b)
     return tree_sum(leaf, a, middle) + tree_sum(leaf + (middle - a), middle, b);
 }
 
-status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, bool (*stop)(void *), void *arg,
-                   lm_result *out, error *e)
+status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, lm_result *out, error *e)
 {
     const shards *p = &r->shards;
     size_t tokens = (size_t)r->T * (size_t)(p->rows ? p->rows : 1);
+    uint64_t windows = p->rows ? lm_windows(r) : 0; /* fewer rows than shards: some ranks have none, and no model either */
     uint32_t *ids = malloc(2 * tokens * sizeof *ids);
     float *logp = malloc(tokens * sizeof *logp);
     double *shard_nats = calloc((size_t)p->count + 1, sizeof *shard_nats);
@@ -161,22 +161,17 @@ status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *va
     s = comm_agree(c, s, e);
     if (s != STATUS_OK)
         goto done;
-    model_zero_state(m);
-    bool stopped = false;
-    for (uint64_t w = 0; w < lm_windows(r) && !stopped; w++) {
-        stopped = stop && stop(arg); /* collective: asked by a rank that has failed, too */
-        if (stopped || s != STATUS_OK)
-            continue;
+    if (windows)
+        model_zero_state(m);
+    for (uint64_t w = 0; w < windows; w++) {
         s = lm_window(r, w, ids, ids + tokens, e);
-        if (s != STATUS_OK || p->rows == 0)
-            continue;
+        if (s != STATUS_OK)
+            break;
         model_score(m, t, value, ids, ids + tokens, lm_window_steps(r, w), p->rows, logp);
         add_shard_nats(r, w, logp, shard_nats);
         if (each)
             keep_each(r, w, logp, each);
     }
-    if (stopped && s == STATUS_OK)
-        s = fail(e, STATUS_SAVED, "evaluation was interrupted");
     s = comm_agree(c, s, e);
     if (s == STATUS_OK) {
         double node_nats[SHARD_NODES_MAX];

@@ -47,12 +47,11 @@ status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *
 
 /* Collective.  Sum of nats over all predicted tokens of r, from zero state.  m: planned for (r->T, r->shards.rows) at least.
  * each: NULL, or this rank's log-probabilities in token order: row after row, length (+1) of each, the first token of a row NaN.
- * stop: asked before each window on every rank alike (collective inside); true abandons with STATUS_SAVED.  May be NULL. */
+ * On a rank that has none of the rows m and each are not looked at. */
 typedef struct lm_result {
     double nats;
     uint64_t tokens;
 } lm_result;
-status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, bool (*stop)(void *), void *arg,
-                   lm_result *out, error *e);
+status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, lm_result *out, error *e);
 
 #endif
