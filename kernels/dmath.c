@@ -1,11 +1,14 @@
-/* Worst errors seen against 64-bit-mantissa libm, in units of the last place (tests/kernels/test_dmath.c asks for these):
+/* Worst errors seen against 64-bit-mantissa libm, in units of the last place (tests/kernels/test_dmath.c
+ * asks for these):
  *
- *   d_exp  0.64    d_log  0.51    d_pow  0.66 wherever the result is normal    d_cos  0.74 up to |x| = 1e5, also beside its zeros
+ *   d_exp  0.64    d_log  0.51    d_pow  0.66    where the result is normal
+ *   d_cos  0.74    up to |x| = 1e5, also beside its zeros
  *
- * Each function reduces its argument to a small r in two doubles (hi + lo, the error of every step recovered with fma), takes a Taylor
- * series, whose coefficients need no table and no source, and rounds once at the end.  pow needs the second double: an error of log x
- * is multiplied by y, and beta^step has y up to 1e7.  Round-to-nearest is assumed; where denormals are flushed, results below 2.3e-308
- * are 0 and such arguments count as 0. */
+ * Each function reduces its argument to a small r in two doubles (hi + lo, the error of every step
+ * recovered with fma), takes a Taylor series, whose coefficients need no table and no source, and rounds
+ * once at the end.  pow needs the second double: an error of log x is multiplied by y, and beta^step has y
+ * up to 1e7.  Round-to-nearest is assumed; where denormals are flushed, results below 2.3e-308 are 0 and
+ * such arguments count as 0. */
 #include "kernels/dmath.h"
 
 #include <math.h>
@@ -81,8 +84,11 @@ static double exp_twice(twice x)
     return y * power_of_two(e / 2) * power_of_two(e - e / 2);
 }
 
-/* log x for 0 < x < inf: x = 2^e m, m in [sqrt(1/2), sqrt 2), s = (m-1)/(m+1), log m = 2s + 2/3 s^3 + 2/5 s^5 + ...
- * The first two terms in two doubles: what is left is below 2^-12 of the sum, so its rounding is below 2^-64. */
+/* log x for 0 < x < inf: x = 2^e m, m in [sqrt(1/2), sqrt 2), s = (m-1)/(m+1),
+ *
+ *   log m = 2 s + 2/3 s^3 + 2/5 s^5 + ...
+ *
+ * The first two terms in two doubles: what is left is below 2^-12 of the sum, its rounding below 2^-64. */
 static twice log_twice(double x)
 {
     static const double odd[] = {2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11, 2.0 / 13,

@@ -1,7 +1,9 @@
-/* dmath.h - exp, log, pow and cos in double precision for schedules, optimisers, initialisation and losses (rule R8).
+/* dmath.h - exp, log, pow and cos in double precision for schedules, optimisers, initialisation and losses
+ * (rule R8).
  *
- * No libm transcendental may lie between configuration and parameters: glibc's answers change with its version and the CPU.  These are made from fma,
- * multiply, add, divide and sqrt only, so that they give the same bits everywhere.  Worst errors are stated in dmath.c and tested. */
+ * No libm transcendental may lie between configuration and parameters: glibc's answers change with its
+ * version and the CPU.  These are made from fma, multiply, add, divide and sqrt only, so that they give
+ * the same bits everywhere.  Worst errors are stated in dmath.c and tested. */
 #ifndef KERNELS_DMATH_H
 #define KERNELS_DMATH_H
 

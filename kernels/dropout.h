@@ -1,10 +1,10 @@
-/* dropout.h - inverted dropout: y = x * m / (1-p), m Bernoulli(1-p), a fresh mask for every (step, layer, global row, time,
- * column) (Srivastava 2014; on the non-recurrent connections only, Zaremba 2014).
+/* dropout.h - inverted dropout: y = x * m / (1-p), m Bernoulli(1-p), a fresh mask for every (step, layer,
+ * global row, time, column) (Srivastava 2014; on the non-recurrent connections only, Zaremba 2014).
  *
- * The mask is a function of rng_place and so is the same for any ranks and threads, and backward draws it again instead of
- * storing it.  An element is kept iff u >= p (u as in rng.h).  One multiplication by 0 or scale = (float)(1/(1-p)), so that what
- * is not a number stays seen.  x and y (T,B,ld), may be the same; columns n..ld-1 are left as they are.
- * Threads: call from outside a parallel region. */
+ * The mask is a function of rng_place and so is the same for any ranks and threads, and backward draws it
+ * again instead of storing it.  An element is kept iff u >= p (u as in rng.h).  One multiplication by 0 or
+ * scale = (float)(1/(1-p)), so that what is not a number stays seen.  x and y (T,B,ld), may be the same;
+ * columns n..ld-1 are left as they are. Threads: call from outside a parallel region. */
 #ifndef KERNELS_DROPOUT_H
 #define KERNELS_DROPOUT_H
 

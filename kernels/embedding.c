@@ -43,8 +43,8 @@ void embedding_gather(const embedding *m, team *t, const float *W, const uint32_
     team_run(t, gather_body, &(gather_job){m, W, id, x, (size_t)T * (size_t)B});
 }
 
-/* Counting sort of the window's tokens, visited by (shard, time, row), by word: stable, so that this order stays inside a
- * word.  start[v] counts up to where word v ends, which is where v+1 starts. */
+/* Counting sort of the window's tokens, visited by (shard, time, row), by word: stable, so that this order
+ * stays inside a word.  start[v] counts up to where word v ends, which is where v+1 starts. */
 static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const shards *p)
 {
     uint32_t *start = m->start;
@@ -87,8 +87,8 @@ static void sum_leaf(const scatter_job *j, float *out, const uint32_t *token, si
     j->k->add(out, out, zeros, j->columns); /* a flushed denormal may have left -0 */
 }
 
-/* out = sum of the n > 0 tokens, all of shards [a,b), over the tree of [a,b).  A half without tokens is +0, whose addition
- * changes nothing but -0, and is made all the same. */
+/* out = sum of the n > 0 tokens, all of shards [a,b), over the tree of [a,b).  A half without tokens is
+ * +0, whose addition changes nothing but -0, and is made all the same. */
 static void sum_node(const scatter_job *j, float *out, int a, int b, const uint32_t *token, size_t n,
                      float (*spare)[SLICE])
 {

@@ -1,9 +1,12 @@
 /* embedding.h - rows of a table in, and their gradients back.
  *
  * gather:  x[t,b,:] = W[id[t,b],:]     W (V,E) true shape, x (T,B,Ep) padded with zeros
- * scatter: dW[n][v,:] = sum over the node's tokens with id v of dx: inside a shard one chain over (time outside, row
- *          inside) from +0, then +0.0f, across shards the tree; a row that no token of a shard names counts as +0 (so that
- *          sparse storage and dense sums agree bit for bit).
+ *
+ * scatter: dW[n][v,:] = sum over the node's tokens with id v of dx
+ *
+ * Inside a shard it is one chain over (time outside, row inside) from +0, then +0.0f; across shards the
+ * tree.  A row that no token of a shard names counts as +0, so that sparse storage and dense sums agree bit
+ * for bit.
  *
  * Threads: call from outside a parallel region.  Not collective. */
 #ifndef KERNELS_EMBEDDING_H
@@ -24,7 +27,8 @@ typedef struct embedding {
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B);
 void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B,
                       float *x);
-/* dx (T,B,Ep), rows are p's; node n at dW + n*stride: all of its (V,E) is written, rows without tokens with +0. */
+/* dx (T,B,Ep), rows are p's; node n at dW + n*stride: all of its (V,E) is written, rows without tokens
+ * with +0. */
 void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
                        const shards *p, float *dW, size_t stride);
 

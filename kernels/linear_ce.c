@@ -1,17 +1,22 @@
-/* Vocabulary-major: W is never packed for the logits, its rows are the operand that the kernel broadcasts, and the tokens of a chunk,
- * ordered by (shard, time, row), are the columns, in panels of 16:
+/* Vocabulary-major: W is never packed for the logits, its rows are the operand that the kernel broadcasts,
+ * and the tokens of a chunk, ordered by (shard, time, row), are the columns, in panels of 16:
  *
- *     logits    panel 0: [V][16 tokens]   panel 1: [V][16 tokens] ...       a tile is WORDS words of some panels
+ *     logits    panel 0: [V][16 tokens]   panel 1: [V][16 tokens] ...    a tile: WORDS words of some panels
  *     input     panel 0: [H][16 tokens]   ...                               logits = W input + b
- *     scaled    panel 0: [tokens][16 columns of h/sum]  ...                 dW = e scaled,  dh^T = W^T e / sum
+ *     scaled    panel 0: [tokens][16 columns of h/sum] ...               dW = d scaled,  dh^T = W^T d / sum
  *
- * Phases, a barrier after each:  pack h | logits, maxima of blocks | maxima | exponentials, sums of blocks | sums, loss, h/sum |
- * gradients.  The softmax e/sum is never stored: e - sum*onehot stays where the logits were, and 1/sum goes into h for dW = (e -
- * sum*onehot) (h/sum)^T and behind the product for dh = (W^T (e - sum*onehot)) / sum.  1/sum also stands as column H of h/sum: that
- * column of dW is db.
+ * Phases, a barrier after each:
  *
- * Order of arithmetic, for any chunk, team and table: a logit is a chain over h and then the bias; a sum of exponentials is a
- * chain of blocks of WORDS words, each a chain; dh is a chain over words; a leaf of dW is a chain over the shard's tokens. */
+ *     pack h | logits, maxima of blocks | maxima | exponentials, sums of blocks | sums, loss, h/sum |
+ *     dh, dW, db
+ *
+ * The softmax e/sum is never stored: d = e - sum*onehot stays where the logits were, and 1/sum goes into h
+ * for dW = d (h/sum)^T and behind the product for dh = (W^T d) / sum.  1/sum also stands as column H of
+ * h/sum: that column of dW is db.
+ *
+ * Order of arithmetic, for any chunk, team and table: a logit is a chain over h and then the bias; a sum
+ * of exponentials is a chain of blocks of WORDS words, each a chain; dh is a chain over words; a leaf of
+ * dW is a chain over the shard's tokens. */
 #include "kernels/linear_ce.h"
 
 #include "kernels/dmath.h"
@@ -20,14 +25,16 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Words of a block.  Its sum of exponentials is one link of a chain, so changing it changes bits; all other sizes do not. */
+/* Words of a block.  Its sum of exponentials is one link of a chain, so changing it changes bits; all
+ * other sizes do not. */
 #define WORDS        48
 #define TASK_PANELS  6  /* panels of tokens of a task, where tasks are tiles of logits */
 #define DEPTH        14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
 #define LOGITS_BYTES ((size_t)96 << 20)
 #define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
 
-/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of cache a core. */
+/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of
+ * cache a core. */
 #define STRIP     12 /* rows whose weights stand together: a multiple of every kernel's rows */
 #define DH_STRIPS 10
 #define DH_PANELS 24
@@ -64,7 +71,8 @@ static int pieces(int n, int size)
     return (n + size - 1) / size;
 }
 
-/* Tokens of a chunk: what logit_bytes holds, but the largest shard must fit, and more than the window is of no use. */
+/* Tokens of a chunk: what logit_bytes holds, but the largest shard must fit, and more than the window is
+ * of no use. */
 static int plan_capacity(int V, int T, int B, int largest_shard_rows, size_t logit_bytes)
 {
     const size_t window = (size_t)T * (size_t)B, shard = (size_t)T * (size_t)largest_shard_rows;
@@ -94,7 +102,8 @@ static size_t open_floats(const linear_ce *l)
     return (size_t)pieces(l->V, DW_WORDS) * (size_t)pairs_of(l) * TILE;
 }
 
-/* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in the same sets. */
+/* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in
+ * the same sets. */
 static size_t block_stride(const linear_ce *l)
 {
     return (size_t)l->capacity | 16;
@@ -282,7 +291,8 @@ static void make_exponentials(member *m, const job *j, const chunk *c)
     team_barrier(m);
 }
 
-/* h / sum, and 1 / sum behind it, as rows of the panels of `scaled`; makes the exponential of the target e - sum. */
+/* h / sum, and 1 / sum behind it, as rows of the panels of `scaled`; the target's exponential
+ * becomes e - sum. */
 static void scale_token(const job *j, const chunk *c, int i)
 {
     const linear_ce *l = j->l;
@@ -405,8 +415,8 @@ static float *open_tile(const linear_ce *l, const tile_place *at, int level)
     return l->open + (size_t)level * open_floats(l) + tiles * TILE;
 }
 
-/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  Levels below `hot` of the stack of sums are still where
- * earlier chunks left them. */
+/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  Levels below `hot` of the stack
+ * of sums are still where earlier chunks left them. */
 static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_place *at, int node,
                      dw_scratch *s)
 {

@@ -1,16 +1,19 @@
-/* optim.h - one step of an optimiser on a contiguous piece of parameters, element by element (formulas and corner cases
- * of torch.optim 2.x).
+/* optim.h - one step of an optimiser on a contiguous piece of parameters, element by element (formulas and
+ * corner cases of torch.optim 2.x).
  *
- *   g  = grad * scale                       1/count or 1/B (rule R6); then * clip (global norm); then to [-value, value]
+ *   g  = grad * scale                  1/count or 1/B (rule R6); then * clip (norm); then to [-value, value]
  *   g += weight_decay * w                   L2 (adamw instead: w *= 1 - lr*weight_decay);   g += l1 * sign(w)
- *   sgd      buf = momentum*buf + (1-dampening) g (first step: buf = g); g = nesterov ? g + momentum*buf : buf;  w -= lr*g
- *   adam(w)  m = lerp(m, g, 1-b1); v = b2 v + (1-b2) g g; w -= (lr/bc1) m / (sqrt(v)/sqrt(bc2) + eps);  amsgrad: max of v
+ *   sgd      buf = momentum*buf + (1-dampening) g (first step: buf = g); w -= lr*buf
+ *            nesterov: w -= lr (g + momentum*buf); no momentum: w -= lr g
+ *   adam(w)  m = lerp(m, g, 1-b1); v = b2 v + (1-b2) g g; amsgrad: max of v;
+ *            w -= (lr/bc1) m / (sqrt(v)/sqrt(bc2) + eps), bc = 1 - b^step
  *   rmsprop  v = a v + (1-a) g g; centered: mean; d = sqrt(v [- mean^2]) + eps; momentum buffer; w -= lr g/d
  *   adagrad  s += g g; w -= lr/(1+(step-1) lr_decay) g / (sqrt(s) + eps)
  *
- * Scalars that depend on the step (bias corrections, rates) are computed once per step in double and rounded to float; an
- * element's arithmetic is float, in one fixed order.  One departure: where rounding leaves the centered variance below zero it
- * counts as zero (torch takes the root and gets NaN).  Threads: call from outside a parallel region. */
+ * Scalars that depend on the step (bias corrections, rates) are computed once per step in double and
+ * rounded to float; an element's arithmetic is float, in one fixed order.  One departure: where rounding
+ * leaves the centered variance below zero it counts as zero (torch takes the root and gets NaN).  Threads:
+ * call from outside a parallel region. */
 #ifndef KERNELS_OPTIM_H
 #define KERNELS_OPTIM_H
 
@@ -31,14 +34,15 @@ typedef struct optim_settings {
     bool nesterov, amsgrad, centered;
 } optim_settings;
 
-/* Which state tensors an optimiser keeps, in the order of optim_piece's `state`: how many, and their names as in torch
- * ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "sum"). */
+/* Which state tensors an optimiser keeps, in the order of optim_piece's `state`: how many, and their names
+ * as in torch ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg",
+ * "sum"). */
 #define OPTIM_STATES_MAX 3
 int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX]);
 float optim_state_start(const optim_settings *s, int state); /* 0, or adagrad's initial accumulator */
 
-/* One step on n elements.  step counts from 1.  decay = false: this piece is excluded from weight_decay and l1.
- * scale, clip: see above (clip 1 = none). */
+/* One step on n elements.  step counts from 1.  decay = false: this piece is excluded from weight_decay
+ * and l1. scale, clip: see above (clip 1 = none). */
 void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, float scale, float clip,
                  bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n);
 

@@ -9,8 +9,8 @@
 #define SLICE 1024
 #define DEPTH 14 /* of the stack: log2 SHARDS_MAX + 2 */
 
-/* How many additions follow node j in a walk from left to right: the nodes of the whole tree that end where it ends, less
- * those inside it, which are in its partial. */
+/* How many additions follow node j in a walk from left to right: the nodes of the whole tree that end
+ * where it ends, less those inside it, which are in its partial. */
 static int merges_after(const shard_node *node, int S)
 {
     return shard_merges(0, S, node->last - 1) - shard_merges(node->first, node->last, node->last - 1);

@@ -1,7 +1,9 @@
-/* sums.h - sums over parameters in a fixed order: the tree over partials of shards, norms over blocks (rule R2).
+/* sums.h - sums over parameters in a fixed order: the tree over partials of shards, norms over blocks
+ * (rule R2).
  *
- * A block is BLOCK_FLOATS consecutive elements of one tensor (its last may be short): the unit of ownership, of the
- * global norm and of updates.  Those that take a team: call from outside a parallel region. */
+ * A block is BLOCK_FLOATS consecutive elements of one tensor (its last may be short): the unit of
+ * ownership, of the global norm and of updates.  Those that take a team: call from outside a parallel
+ * region. */
 #ifndef KERNELS_SUMS_H
 #define KERNELS_SUMS_H
 
@@ -10,15 +12,15 @@
 
 #define BLOCK_FLOATS 4096
 
-/* out[i] = tree sum over all nodes of all ranks: node[j] (in shard order, together covering [0,S)) has its partial at
- * part[j].  out may be any part.  Elementwise, any n.  The additions are those of the one tree over [0,S), whatever the
- * nodes are. */
+/* out[i] = tree sum over all nodes of all ranks: node[j] (in shard order, together covering [0,S)) has its
+ * partial at part[j].  out may be any part.  Elementwise, any n.  The additions are those of the one tree
+ * over [0,S), whatever the nodes are. */
 void sums_tree(team *t, float *out, const float *const *part, const shard_node *node, int nodes, int S,
                size_t n);
 /* The same for one double per node (losses, counts). */
 double sums_tree_double(const double *part, const shard_node *node, int nodes, int S);
-/* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale is applied to
- * each element first (float). */
+/* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale
+ * is applied to each element first (float). */
 void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale);
 /* The tree over block indices [0,blocks), as shards.h splits; 0 of none. */
 double sums_blocks(const double *per_block, size_t blocks);

@@ -1,7 +1,8 @@
-/* dropout.body.h - inverted dropout of one row of units, masks from Philox 4x32-10 (kernels/rng.h), VF counters at a time.
+/* dropout.body.h - inverted dropout of one row of units, masks from Philox 4x32-10 (kernels/rng.h), VF
+ * counters at a time.
  *
- * kernels/rng.c calls Random123 for one counter; here the same ten rounds run in all lanes, since a window has as many
- * masks as activations.  test_dropout holds the two against each other. */
+ * kernels/rng.c calls Random123 for one counter; here the same ten rounds run in all lanes, since a window
+ * has as many masks as activations.  test_dropout holds the two against each other. */
 
 /* words[j] in lane l = word j of the block of units 4*(unit4+l) .. 4*(unit4+l)+3 */
 VEC void philox_blocks(const rng_place *p, uint32_t unit4, vi words[4])
@@ -27,7 +28,8 @@ VEC void philox_blocks(const rng_place *p, uint32_t unit4, vi words[4])
     words[3] = c3;
 }
 
-/* y = x * (u >= p ? scale : 0), u = k/2^24 of the unit, as k >= limit = ceil(p 2^24): both sides are exact in float. */
+/* y = x * (u >= p ? scale : 0), u = k/2^24 of the unit, as k >= limit = ceil(p 2^24): both sides are exact
+ * in float. */
 static void FN(dropout)(float *y, const float *x, size_t n, const rng_place *place, float limit, float scale)
 {
     for (size_t unit = 0; unit < n; unit += 4 * VF) {

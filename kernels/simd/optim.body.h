@@ -1,7 +1,7 @@
 /* optim.body.h - one step of each optimiser, element by element (formulas: kernels/optim.h).
  *
- * An element's arithmetic is one fixed sequence of operations, the fused ones written as such, so that neither the vector's width nor the
- * element's place changes a bit. */
+ * An element's arithmetic is one fixed sequence of operations, the fused ones written as such, so that
+ * neither the vector's width nor the element's place changes a bit. */
 
 /* The gradient that the optimiser sees: scaled, clipped, with L2 and L1. */
 VEC vf optim_gradient(const optim_scalars *s, vf w, vf grad)

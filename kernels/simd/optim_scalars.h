@@ -1,4 +1,5 @@
-/* optim_scalars.h - what one step of an optimiser needs besides arrays: settings and rates of this step, rounded to float once. */
+/* optim_scalars.h - what one step of an optimiser needs besides arrays: settings and rates of this step,
+ * rounded to float once. */
 #ifndef KERNELS_SIMD_OPTIM_SCALARS_H
 #define KERNELS_SIMD_OPTIM_SCALARS_H
 

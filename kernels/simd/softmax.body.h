@@ -1,9 +1,11 @@
 /* softmax.body.h - maxima, exponentials and sums down the columns of a block of transposed logits.
  *
- * A column is a token and a row is a word, so a lane never meets another token, and the order of a sum is that of the rows in every
- * table.  x has `columns` columns, a multiple of 16, in rows that are `stride` floats apart. */
+ * A column is a token and a row is a word, so a lane never meets another token, and the order of a sum is
+ * that of the rows in every table.  x has `columns` columns, a multiple of 16, in rows that are `stride`
+ * floats apart. */
 
-/* A panel of 16 columns: y[i] = x[i] + bias[i] in rows of 16, and the columns' maxima of it.  x in rows x_stride apart. */
+/* A panel of 16 columns: y[i] = x[i] + bias[i] in rows of 16, and the columns' maxima of it.  x in rows
+ * x_stride apart. */
 static void FN(panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias,
                                int rows)
 {

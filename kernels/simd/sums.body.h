@@ -20,8 +20,8 @@ static void FN(add)(float *out, const float *a, const float *b, size_t n)
         store_rest(out + i, n - i, vf_add(load_rest(a + i, n - i), load_rest(b + i, n - i)));
 }
 
-/* Lane j of 16 sums the elements j, j+16, ...; then lane j takes lane j+8, j+4, j+2, j+1.  Squares of floats are exact in
- * double, and the zeros behind a short end add nothing. */
+/* Lane j of 16 sums the elements j, j+16, ...; then lane j takes lane j+8, j+4, j+2, j+1.  Squares of
+ * floats are exact in double, and the zeros behind a short end add nothing. */
 static double FN(sum_squares)(const float *x, size_t n, float scale)
 {
     vd lane[16 / VD];

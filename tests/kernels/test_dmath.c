@@ -1,7 +1,9 @@
-/* test_dmath - exp, log, pow and cos against libm's long double (64-bit mantissa on x86, so its own error is below 0.001 units here).
+/* test_dmath - exp, log, pow and cos against libm's long double (64-bit mantissa on x86, so its own error
+ * is below 0.001 units here).
  *
- * The numbers that the functions promise are asked for as limits, over dense and random arguments in the ranges in which training uses
- * them; limits and special values are asked for exactly; frozen bits catch a compiler that contracts or reorders. */
+ * The numbers that the functions promise are asked for as limits, over dense and random arguments in the
+ * ranges in which training uses them; limits and special values are asked for exactly; frozen bits catch a
+ * compiler that contracts or reorders. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +16,8 @@
 #include "kernels/dmath.h"
 #include "kernels/rng.h"
 
-/* Distance of got from want in units of the last place of want as a double; anything not finite is infinitely far. */
+/* Distance of got from want in units of the last place of want as a double; anything not finite is
+ * infinitely far. */
 static double ulps(double got, long double want)
 {
     int e;

@@ -1,9 +1,9 @@
 /* test_dropout - masks are functions of their place.
  *
- *   y  ==  x * (rng_uniform(place of the element) >= p ? scale : 0)     for every element, table, team, in place or not
+ *   y  ==  x * (rng_uniform(place of the element) >= p ? scale : 0)     everywhere, in place or not
  *
- * rng_uniform is Random123's generator, pinned by test_rng; the kernel has its own vector form of it.  Cut by ranks: a rank's rows
- * get the masks that they have in the whole batch. */
+ * rng_uniform is Random123's generator, pinned by test_rng; the kernel has its own vector form of it.  Cut
+ * by ranks: a rank's rows get the masks that they have in the whole batch. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

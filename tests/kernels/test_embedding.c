@@ -1,9 +1,10 @@
 /* test_embedding - rows in, gradients back.
  *
  *   gather   ==  a copy of rows, padding zero
- *   scatter  ==  for every shard a dense leaf (chain over time, then row, from +0; then +0), then the dense tree: bit for bit, for any
- *                ranks, threads and tables.  The dense way is written here in full; the module never forms a dense leaf.
+ *   scatter  ==  for every shard a dense leaf (chain over time, then row, from +0; then +0), then the
+ *                dense tree: bit for bit, for any ranks, threads and tables
  *
+ * The dense way is written here in full; the module never forms a dense leaf.
  * The gradients start as canaries, so that a row left unwritten shows. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -152,7 +153,8 @@ static void test_scatter(void **state)
     }
 }
 
-/* A sum that cancels below the normal numbers is flushed to zero, and no -0 is left: absent and zero must be one. */
+/* A sum that cancels below the normal numbers is flushed to zero, and no -0 is left: absent and zero must
+ * be one. */
 static void test_no_negative_zero(void **state)
 {
     (void)state;

@@ -1,11 +1,12 @@
-/* test_linear_ce - the output layer with cross-entropy against plain double precision, finite differences, and itself.
+/* test_linear_ce - the output layer with cross-entropy against plain double precision, finite differences,
+ * and itself.
  *
- *   loss, dh, dW, db            ==  the textbook formulas in double, for shapes beside every block size and for primes
- *   the gradients               ==  finite differences of the loss (in double): the formulas above are right
- *   any chunks, ranks, threads, table  ==  one chunk, one rank, one thread, scalar: bit for bit, after the tree above ranks
- *   a token alone               ==  the same token among others, in training, in score and in distribution: bit for bit
- *   dW, dh of equal logits, whose softmax is exact  ==  the chains over tokens and over words, written apart: bit for bit
- *   logits of 1e4, -inf, NaN    ->  right, right, NaN
+ *   loss, dh, dW, db     ==  the textbook in double, for shapes beside every block size and for primes
+ *   the gradients        ==  finite differences of the loss (in double): the formulas above are right
+ *   any chunks, ranks, threads, table  ==  one chunk, one rank, one thread, scalar: bit for bit
+ *   a token alone        ==  the token among others, in training, score and distribution: bit for bit
+ *   dW, dh where the softmax is exact  ==  chains over tokens and words, written apart: bit for bit
+ *   logits of 1e4, -inf, NaN  ->  right, right, NaN
  *
  * Every output array has a canary behind it. */
 #include <math.h>
@@ -284,7 +285,8 @@ static void assert_same_answer(const problem *q, const answer *a, const answer *
     assert_memory_equal(&a->nats, &b->nats, sizeof a->nats);
 }
 
-/* Shapes beside the blocks of 16 and 32 columns, 48, 96 and 120 words, 120 rows, 96 and 384 tokens, and primes. */
+/* Shapes beside the blocks of 16 and 32 columns, 48, 96 and 120 words, 120 rows, 96 and 384 tokens, and
+ * primes. */
 static const int shapes[][5] = {
     {1, 1, 1, 1, 1},       {2, 3, 1, 2, 2},      {47, 15, 3, 5, 2},  {48, 16, 4, 8, 4},
     {49, 17, 5, 7, 3},     {97, 31, 7, 3, 3},    {96, 32, 6, 16, 8}, {95, 33, 11, 9, 4},
@@ -412,8 +414,8 @@ static float weight_chain(const problem *q, uint32_t v, int k, int a, int b)
     return sum;
 }
 
-/* The orders of arithmetic that linear_ce.c states.  With V a power of two and logits of 0 the softmax and its sum are exact, so that
- * nothing but the order of a chain decides the bits. */
+/* The orders of arithmetic that linear_ce.c states.  With V a power of two and logits of 0 the softmax and
+ * its sum are exact, so that nothing but the order of a chain decides the bits. */
 static void test_order(void **state)
 {
     (void)state;
@@ -476,8 +478,8 @@ static double nats_from(const problem *q, const float *logp, int a, int b)
     return sum;
 }
 
-/* Every token's log-probability is the same bits alone, among all, in any chunk, in training and in the whole distribution;
- * and the distribution sums to one. */
+/* Every token's log-probability is the same bits alone, among all, in any chunk, in training and in the
+ * whole distribution; and the distribution sums to one. */
 static void test_token_alone(void **state)
 {
     (void)state;
@@ -530,7 +532,8 @@ static double nats_of(const problem *q, answer *a)
     return a->nats;
 }
 
-/* Large logits neither overflow nor lose the loss; impossible words have probability 0; what is not a number is seen. */
+/* Large logits neither overflow nor lose the loss; impossible words have probability 0; what is not a
+ * number is seen. */
 static void test_extremes(void **state)
 {
     (void)state;

@@ -1,10 +1,11 @@
 /* test_optim - optimiser steps against the formulas in double precision, and against themselves.
  *
- *   parameters and states after 50 steps  ==  the same steps in double, to float's rounding      (that the formulas are torch's is
- *                                             shown by the recordings in tests/trainer)
+ *   parameters and states after 50 steps  ==  the same steps in double, to float's rounding
  *   any table, any threads, any length and place in the array  ==  the scalar table: bit for bit
  *
- * Gradients change sign and size from step to step and some are zero, so that every branch of every formula is passed. */
+ * That the formulas are torch's is shown by the recordings that tests/trainer compares with.
+ * Gradients change sign and size from step to step and some are zero, so that every branch of every
+ * formula is passed. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -235,7 +236,8 @@ static void test_states(void **state)
     }
 }
 
-/* A gradient that is not a number reaches the parameter even where values are clipped; a large one is clipped. */
+/* A gradient that is not a number reaches the parameter even where values are clipped; a large one is
+ * clipped. */
 static void test_not_a_number(void **state)
 {
     (void)state;
@@ -248,7 +250,8 @@ static void test_not_a_number(void **state)
     team_close(t);
 }
 
-/* The centered variance of a constant gradient is rounding noise about its true value; its root must not be NaN. */
+/* The centered variance of a constant gradient is rounding noise about its true value; its root must not
+ * be NaN. */
 static void test_centered_constant(void **state)
 {
     (void)state;

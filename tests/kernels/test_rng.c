@@ -1,7 +1,9 @@
-/* test_rng - Philox 4x32-10 against the known answers published with Random123, and the layout of counters against frozen numbers.
+/* test_rng - Philox 4x32-10 against the known answers published with Random123, and the layout of counters
+ * against frozen numbers.
  *
- * The known answers fix the generator and which field stands where in counter and key; the frozen numbers fix how words become
- * uniforms.  Together they pin every bit of every mask and initial weight: if one changes, RNG_LAYOUT must change. */
+ * The known answers fix the generator and which field stands where in counter and key; the frozen numbers
+ * fix how words become uniforms.  Together they pin every bit of every mask and initial weight: if one
+ * changes, RNG_LAYOUT must change. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -87,7 +89,8 @@ static void test_fill(void **state)
     }
 }
 
-/* Every field of the place matters, and the numbers are uniform enough to be trusted with a mean and a variance. */
+/* Every field of the place matters, and the numbers are uniform enough to be trusted with a mean and a
+ * variance. */
 static void test_places_differ(void **state)
 {
     (void)state;

@@ -1,8 +1,9 @@
 /* test_shards - the cut of rows and shards over ranks, and the one tree of sums (rules R1, R2).
  *
- * The identity behind all of it: write the sum of the shards as text, "((0+1)+(2+3))".  Whatever the number of ranks, the text of partial
- * sums made by each rank with the stack walk of shard_merges(), put together above them, is the text of one rank.  Equal text means
- * the same additions in the same order, hence the same bits. */
+ * The identity behind all of it: write the sum of the shards as text, "((0+1)+(2+3))".  Whatever the
+ * number of ranks, the text of partial sums made by each rank with the stack walk of shard_merges(), put
+ * together above them, is the text of one rank.  Equal text means the same additions in the same order,
+ * hence the same bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -85,7 +86,8 @@ static void test_split(void **state)
             assert_int_equal(shard_split(a, a + n), split_by_definition(a, a + n));
 }
 
-/* Rows and shards are cut without gap or overlap, by the formula, for any number of ranks and for fewer rows than shards. */
+/* Rows and shards are cut without gap or overlap, by the formula, for any number of ranks and for fewer
+ * rows than shards. */
 static void test_cut(void **state)
 {
     (void)state;

@@ -1,10 +1,11 @@
 /* test_sums - the tree over partials, norms over blocks, the search for what is not finite.
  *
- *   sums_tree of any cut of [0,S) into ranks' partials  ==  the tree of all leaves, written as a recursion: bit for bit
- *   sums_squares, sums_blocks  ==  their definition (16 lanes, one tree) written apart: bit for bit, in every table
+ *   sums_tree of any cut of [0,S) into ranks' partials  ==  the tree of all leaves, as a recursion: same bits
+ *   sums_squares, sums_blocks  ==  their definition (16 lanes, one tree) written apart: same bits
  *   and close to the plain sum; one bad element anywhere is found.
  *
- * The partials are random, so that another order of additions gives other bits (asked for below: the test can fail). */
+ * The partials are random, so that another order of additions gives other bits (asked for below: the test
+ * can fail). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
