@@ -93,6 +93,16 @@ shapes() {
     prepared || return
     expect_refusal_of_ranks 3 "more ranks than shards" 2 '3 ranks for data.shards = 2' train c.yaml --set data.shards=2 --overwrite --threads 1
     expect_refusals "more rows than tokens" 2 'data.batch_size: 5000 rows.*at most [0-9]+ rows' train c.yaml --set data.batch_size=5000 --overwrite --threads 1
+    printf 'a b c d e f g h\n%.0s' {1..100} >long.txt
+    printf 'a b c\n' >short.txt
+    unroll prepare text --train long.txt --valid long.txt --test short.txt -o short.h5 -q
+    unroll prepare text --train long.txt -o train.h5 -q
+    expect_refusals "a test split too short for its rows, before anything is trained" 2 'eval.batch_size: 8 rows of the test split.*at most 2 rows' \
+        train c.yaml --set data.corpus=short.h5 --set run.dir=short --threads 1
+    for key in optim.schedule=plateau train.early_stop=1 train.eval_every_steps=5; do
+        expect_refusal "$key without a validation split" 2 "^unroll train: ${key%%=*}.*train.h5 lacks" train c.yaml --set data.corpus=train.h5 \
+            --set run.dir=none --set $key --threads 1
+    done
     expect_refusals "more shards than rows" 2 'data.shards' train c.yaml --set data.shards=9 --overwrite --threads 1
     expect_refusals "more rows than tokens in eval" 2 '--batch-size: 600 rows.*at most [0-9]+ rows' eval r --data g.h5 --batch-size 600 --threads 1
 }
@@ -277,6 +287,13 @@ divergence() {
         expect_same "divergence on $n: status" "$(field nan/status.json state) $(field nan/status.json code) $(field nan/status.json step)" "failed 1 $((step - 1))"
         expect_same "divergence on $n: nothing of that step is saved" "$(step_of "$(newest nan)")" $((step - 1))
         expect "divergence on $n: what was saved is whole" digest nan
+        # Decay makes the parameters grow without the loss: the update of step 4 is the first that overflows.
+        rm -rf nan
+        "${run[@]}" train c.yaml --set run.dir=nan --set optim.name=sgd --set optim.lr=1e6 --set optim.weight_decay=1e6 --set optim.clip_norm=0 \
+            --set run.checkpoint_every_steps=1 --threads 1
+        expect_code "parameters that overflow on $n" 1
+        expect_lines "parameters that overflow on $n" err 1 '^unroll train: a parameter is not finite after step 4: '
+        expect_same "parameters that overflow on $n: they are not saved" "$(step_of "$(newest nan)")" 3
     done
 }
 
