@@ -206,7 +206,7 @@ static void advance(block_reader *r, const text_block *b)
          at = (const uint8_t *)memchr(at, '\n', (size_t)(end - at)) + 1)
         r->line++;
     r->column = (uint64_t)(end - last);
-    r->line_has_text = has_text(last + 1, end);
+    r->line_has_text = false; /* inside a text a block with a line end in it ends with one */
 }
 
 /* Fills the block's buffer with what was carried over and what the source still gives. */

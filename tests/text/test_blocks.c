@@ -78,6 +78,7 @@ static size_t read_blocks(size_t n, text_level level, const double *share)
             check_place(&b, at);
         memcpy(joined[b.split] + joined_n[b.split], b.bytes, b.n);
         joined_n[b.split] += b.n;
+        assert_false(level == LEVEL_CHAR && b.n > 1 && b.bytes[b.n - 1] == '\r'); /* "\r\n" is one line end */
         at += b.n;
         blocks++;
     }
@@ -180,6 +181,12 @@ static void test_long_lines(void **state)
             text_list_free(&l);
         }
     }
+    memset(text, 'x',
+           n); /* text on a long line before says nothing of the last line, which a block begins with */
+    text[2 * BLOCK_BYTES - 1] = '\n';
+    text[2 * BLOCK_BYTES] = ' ';
+    read_blocks(2 * BLOCK_BYTES + 1, LEVEL_WORD, NULL);
+    assert_int_equal(joined_n[0], 2 * BLOCK_BYTES);
     memset(text, 'x', n); /* "\r\n" across the end of a block */
     memcpy(text + BLOCK_BYTES - 1, "\r\n", 2);
     read_blocks(n, LEVEL_CHAR, NULL);
@@ -223,6 +230,9 @@ static void test_cuts(void **state)
             assert_int_equal(joined_n[0], n);
         }
     }
+    fill_lines(1000, 100); /* a line that ends exactly at its share ends the split */
+    check_cut(1000, LEVEL_WORD, usual);
+    assert_int_equal(joined_n[0], 900);
     /* One line: at white space, and each split gets a line end. */
     for (size_t n = 1000; n < MAX; n += BLOCK_BYTES + 3) {
         for (size_t k = 0; k < n; k++)
