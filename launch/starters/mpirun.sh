@@ -39,21 +39,23 @@ if [ "$(id -u)" -eq 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
-job="" stopping=false
+job="" stopping=false heard=false
 stop() { # USR2 is the request that mpirun forwards and answers with the ranks' own status, 75; after TERM it kills in one second
-    stopping=true
+    stopping=true heard=true
     [ -z "$job" ] || kill -USR2 "$job" 2>/dev/null
 }
-trap stop TERM INT USR2
-trap '[ -z "$job" ] || kill -USR1 "$job"' USR1
+trap stop TERM INT HUP USR2
+trap 'heard=true; [ -z "$job" ] || kill -USR1 "$job"' USR1
 
 for ((attempt = 0;; attempt++)); do
-    mpirun "${options[@]}" "$unroll" train "$@" --resume auto &
+    # A session of its own: a terminal gives Ctrl-C to all of this group, and mpirun would answer it by killing.
+    setsid mpirun "${options[@]}" "$unroll" train "$@" --resume auto </dev/null &
     job=$!
-    status=128
-    while kill -0 "$job" 2>/dev/null; do # a signal ends `wait` before the job has ended
+    while :; do # a signal ends `wait` before the job has ended
+        heard=false
         wait "$job"
         status=$?
+        $heard || break
     done
     case $status in
         5 | 13[0-9] | 14[0-9]) ;; # a rank was lost or killed: the checkpoint is good

@@ -115,13 +115,15 @@ terminate_mpirun() {
     local starter
     prepared || return
     starter=$(dirname "$script")/../../launch/starters/mpirun.sh
-    UNROLL=$program THREADS=1 "$starter" 2 "${endless[@]:1}" --set run.dir=starter </dev/null >"$work/out" 2>"$work/err" &
-    child=$!
-    children+=("$child")
-    wait_for trained starter 10 || { count "starter: a run that trains" 1; show; return; }
-    kill -TERM "$child"
-    finish
-    expect_saved "TERM to the starter" starter
+    for group in "" -; do # the starter alone; all of its group, as a terminal does with Ctrl-C
+        UNROLL=$program THREADS=1 setsid "$starter" 2 "${endless[@]:1}" --set run.dir="starter$group" </dev/null >"$work/out" 2>"$work/err" &
+        child=$!
+        children+=("$child")
+        wait_for trained "starter$group" 10 || { count "starter: a run that trains" 1; show; return; }
+        kill -TERM -- "$group$child"
+        finish
+        expect_saved "TERM to the starter${group:+ and its group}" "starter$group"
+    done
     start 2 "${endless[@]}" --set run.dir=t --set run.checkpoint_every_steps=10
     wait_for saved t || { count "t: a run that saves" 1; show; return; }
     kill -TERM "$child"
