@@ -105,6 +105,17 @@ typedef struct evaluation {
     lm_result result;
 } evaluation;
 
+/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must have found the same. */
+static status check_same(const evaluation *v, comm *g, error *e)
+{
+    int odd;
+    if (!comm_same(g, v->model.file.digest, SHA256_HEX, &odd))
+        return fail(e, STATUS_BAD_CHECKPOINT, "rank %d has another checkpoint at %s than rank 0; name the file", odd, v->arguments->model);
+    if (!comm_same(g, v->corpus.digest, SHA256_HEX, &odd))
+        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd, v->arguments->data);
+    return STATUS_OK;
+}
+
 static status open_all(evaluation *v, const session *job, error *e)
 {
     const eval_arguments *a = v->arguments;
@@ -132,6 +143,8 @@ static status open_all(evaluation *v, const session *job, error *e)
     if (s == STATUS_OK)
         s = inference_plan(&v->model, job->team, T, v->rows.shards.rows, e);
     s = comm_agree(g, s, e);
+    if (s == STATUS_OK)
+        s = check_same(v, g, e);
     return s == STATUS_OK ? comm_plan(g, NULL, 0, (int)a->batch_size, S, e) : s;
 }
 

@@ -128,6 +128,14 @@ unequal_ranks() {
     mpirun -np 1 -wdir "$place/a" "$program" train c.yaml : -np 1 -wdir "$place" "$program" train c.yaml --set data.corpus=nothing.h5 >"$work/out" 2>"$work/err" </dev/null
     code=$?
     judge_refusal "a corpus that one rank does not find" 3 'rank 1 .*nothing.h5' "$before"
+    mkdir a/r b/r # the same corpus and vocabulary, two steps of one run
+    cp r/ckpt-0000000020.h5 a/r
+    cp r/ckpt-0000000040.h5 b/r
+    before=$(listing)
+    mpirun -np 1 -wdir "$place/a" "$program" eval r --data "$place/g.h5" --batch-size 2 : -np 1 -wdir "$place/b" "$program" eval r --data "$place/g.h5" --batch-size 2 \
+        >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    judge_refusal "eval of checkpoints that differ" 4 'rank 1 has another checkpoint' "$before"
 }
 
 checkpoints() {
