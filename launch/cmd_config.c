@@ -67,15 +67,7 @@ int cmd_config(int argc, char **argv)
         return code;
     }
     config_init(&c);
-    status s = optind < argc ? STATUS_OK : fail(&e, STATUS_USAGE, "no configuration: name at least one CONFIG.yaml");
-    for (int i = optind; s == STATUS_OK && i < argc; i++)
-        s = config_read_file(&c, argv[i], &e);
-    if (s == STATUS_OK)
-        s = config_read_environment(&c, &e);
-    for (int i = 0; s == STATUS_OK && i < set_count; i++)
-        s = config_set(&c, sets[i], &e);
-    if (s == STATUS_OK)
-        s = config_finish(&c, &e);
+    status s = option_config(&c, argv + optind, argc - optind, sets, set_count, &e);
     if (s == STATUS_OK) {
         char *yaml = config_to_yaml(&c, comments);
         fputs(yaml, stdout);

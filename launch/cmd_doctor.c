@@ -64,19 +64,14 @@ static status parse(doctor_arguments *a, int argc, char **argv, error *e)
     return s;
 }
 
-/* Files, then environment, then --set, in that order of precedence. */
+/* Without a configuration doctor looks at the machine only. */
 static status read_config(doctor_arguments *a, int files, char **file, error *e)
 {
-    status s = STATUS_OK;
-    if (files == 0 && a->set_count > 0)
+    if (files > 0)
+        return option_config(&a->config, file, files, a->sets, a->set_count, e);
+    if (a->set_count > 0)
         return fail(e, STATUS_USAGE, "--set without a configuration: name the CONFIG.yaml that it changes");
-    for (int i = 0; s == STATUS_OK && i < files; i++)
-        s = config_read_file(&a->config, file[i], e);
-    if (s == STATUS_OK && files > 0)
-        s = config_read_environment(&a->config, e);
-    for (int i = 0; s == STATUS_OK && i < a->set_count; i++)
-        s = config_set(&a->config, a->sets[i], e);
-    return s == STATUS_OK && files > 0 ? config_finish(&a->config, e) : s;
+    return STATUS_OK;
 }
 
 /* "train CONFIG.yaml --set a.b=c": what the launch line starts. */

@@ -62,25 +62,6 @@ static status take_option(train_arguments *a, int option, const char *value, err
     return STATUS_OK; /* OPT_SET comes later: it overrides files and environment */
 }
 
-/* Files, then environment, then --set, in that order of precedence. */
-static status read_config(train_arguments *a, int argc, char **argv, char **sets, int set_count, error *e)
-{
-    status s = STATUS_OK;
-    if (optind == argc)
-        return fail(e, STATUS_USAGE, "no configuration: name at least one CONFIG.yaml");
-    for (int i = optind; s == STATUS_OK && i < argc; i++)
-        s = config_read_file(&a->config, argv[i], e);
-    if (s == STATUS_OK)
-        s = config_read_environment(&a->config, e);
-    for (int i = 0; s == STATUS_OK && i < set_count; i++)
-        s = config_set(&a->config, sets[i], e);
-    if (s == STATUS_OK)
-        s = config_finish(&a->config, e);
-    if (s == STATUS_OK && a->options.resume != RESUME_NEVER && a->options.overwrite)
-        s = fail(e, STATUS_USAGE, "--resume and --overwrite contradict each other");
-    return s;
-}
-
 static status parse(train_arguments *a, int argc, char **argv, error *e)
 {
     char *sets[SETS_MAX];
@@ -98,7 +79,11 @@ static status parse(train_arguments *a, int argc, char **argv, error *e)
         else
             s = take_option(a, option, optarg, e);
     }
-    return s == STATUS_OK ? read_config(a, argc, argv, sets, set_count, e) : s;
+    if (s == STATUS_OK)
+        s = option_config(&a->config, argv + optind, argc - optind, sets, set_count, e);
+    if (s == STATUS_OK && a->options.resume != RESUME_NEVER && a->options.overwrite)
+        s = fail(e, STATUS_USAGE, "--resume and --overwrite contradict each other");
+    return s;
 }
 
 int cmd_train(int argc, char **argv)

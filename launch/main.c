@@ -7,6 +7,8 @@
 #include "launch/commands.h"
 #include "trainer/comm/comm.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,16 @@ static void print_version(void)
     printf("kernels   %s\n", k ? kernels_name(k) : "none usable: UNROLL_KERNELS names no table of this machine");
 }
 
+/* What was asked for goes to stdout; a command whose result got lost has not done its work. */
+static int finish(const char *command, int code)
+{
+    bool lost = ferror(stdout) != 0;
+    if (fclose(stdout) == 0 && !lost)
+        return code;
+    fprintf(stderr, "unroll %s: stdout could not be written: %s\n", command, lost ? "an earlier write failed" : strerror(errno));
+    return code == 0 ? 1 : code;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -63,7 +75,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(argv[1], commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "unroll: \"%s\" is no command; `unroll --help` lists them\n", argv[1]);
     return 2;
 }

@@ -43,6 +43,18 @@ status option_choice(int *out, const char *option, const char *text, const char 
     return fail(e, STATUS_USAGE, "%s: \"%s\" is none of %s", option, text, allowed);
 }
 
+status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e)
+{
+    status s = file_count > 0 ? STATUS_OK : fail(e, STATUS_USAGE, "no configuration: name at least one CONFIG.yaml");
+    for (int i = 0; s == STATUS_OK && i < file_count; i++)
+        s = config_read_file(c, files[i], e);
+    if (s == STATUS_OK)
+        s = config_read_environment(c, e);
+    for (int i = 0; s == STATUS_OK && i < set_count; i++)
+        s = config_set(c, sets[i], e);
+    return s == STATUS_OK ? config_finish(c, e) : s;
+}
+
 int option_failed(const char *command, status s, const error *e)
 {
     fprintf(stderr, "unroll %s: %s\n", command, e->text);

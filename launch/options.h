@@ -2,6 +2,7 @@
 #ifndef LAUNCH_OPTIONS_H
 #define LAUNCH_OPTIONS_H
 
+#include "io/config.h"
 #include "io/status.h"
 
 #include <stdint.h>
@@ -10,6 +11,9 @@ status option_count(uint64_t *out, const char *option, const char *text, uint64_
 status option_real(double *out, const char *option, const char *text, double min, double max, error *e);
 /* The index of `text` among n names. */
 status option_choice(int *out, const char *option, const char *text, const char *const *names, int n, error *e);
+
+/* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.  No file: USAGE. */
+status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e);
 
 /* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
 int option_failed(const char *command, status s, const error *e);

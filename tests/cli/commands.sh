@@ -37,6 +37,13 @@ usage() {
         expect_silent "$c --help" err
         expect_refusal "$c, unknown option" 2 "^unroll $c: .*--colour" "$c" --colour
     done
+    for c in doctor "config --help"; do
+        # shellcheck disable=SC2086 # two words
+        "$program" $c >/dev/full 2>"$work/err" </dev/null
+        code=$?
+        expect_code "$c, its output lost" 1
+        expect_lines "$c, its output lost" err 1 '^unroll [a-z]+: stdout could not be written'
+    done
     for c in prepare train eval sample inspect config; do
         expect_refusal "$c without arguments" 2 "^unroll $c: .*(no|name)" "$c"
     done
