@@ -24,20 +24,17 @@ static const char help[] =
     "\n"
     "Makes a corpus: token ids of the splits train, valid, test and their vocabulary.\n"
     "\n"
-    "FORMAT and where it looks, in a directory or archive SRC; three files (train, valid, test) serve as "
-    "well:\n"
+    "FORMAT and where it looks, in a directory or archive SRC; three files (train, valid, test) serve too:\n"
     "  ptb         ptb.{train,valid,test}.txt, or ptb.char.*.txt\n"
     "  wikitext    wiki.{train,valid,test}.tokens, or .raw\n"
     "  text        {train,valid,test}.txt, or one file, which is cut at line ends\n"
-    "  grammar     nowhere: sentences of a small probabilistic grammar, whose exact cross-entropy is "
-    "printed\n"
-    "Files may be plain, .gz, .bz2, .xz or .zst, or stand in a .zip or .tar.* archive; they are read as a "
-    "stream.\n"
+    "  grammar     nowhere: sentences of a small probabilistic grammar, of known cross-entropy\n"
+    "Files may be plain, .gz, .bz2, .xz or .zst, or stand in a .zip or .tar.* archive, which is never "
+    "unpacked.\n"
     "\n"
     "  -o, --output FILE        the corpus to write; required\n"
     "      --overwrite          replace it if it is there\n"
-    "      --level LEVEL        word (between white space; the default), char (Unicode scalar values) or "
-    "byte\n"
+    "      --level LEVEL        word (between white space; the default), char (Unicode scalar values), byte\n"
     "      --train FILE         text: a file of the training split; may be given several times, as may\n"
     "      --valid FILE         ... of the validation split\n"
     "      --test FILE          ... of the test split\n"
@@ -47,16 +44,15 @@ static const char help[] =
     "      --max-vocab N        at most N words, <eos> and <unk> included (no limit)\n"
     "      --vocab FILE         this vocabulary, in this order: one word a line, or a corpus (*.h5)\n"
     "      --invalid HOW        invalid UTF-8 is an error (error, the default) or becomes U+FFFD (replace)\n"
-    "      --threads N          threads (OMP_NUM_THREADS, or all cores); the bytes written do not depend on "
-    "it\n"
+    "      --threads N          threads (OMP_NUM_THREADS, or all cores); the corpus does not depend on it\n"
     "      --seed N             grammar: other sentences (1)\n"
     "      --tokens N           grammar: of all splits together, 90, 5 and 5 % (1000000)\n"
     "  -q, --quiet              no progress bar\n"
     "  -h, --help               this text\n"
     "\n"
-    "Every line gives one <eos>, empty ones too (not at level byte).  Ids go by falling training count, ties "
-    "by bytes.\n"
-    "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus "
+    "Every line gives one <eos>, empty ones too (not at level byte).  Ids go by falling\n"
+    "training count, ties by bytes.\n"
+    "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus\n"
     "that cannot be written.\n"
     "INT, TERM and HUP end it without leaving anything behind; a second one ends it at once.\n";
 
@@ -396,6 +392,9 @@ int cmd_prepare(int argc, char **argv)
     status s = STATUS_OK;
     optind = 0; /* a fresh start, whatever main has parsed before */
     opterr = 0;
+    signal(
+        SIGXFSZ,
+        SIG_IGN); /* a limit on the size of files is a write that fails, and no death that leaves things behind */
     for (int option;
          s == STATUS_OK && (option = getopt_long(argc, argv, ":o:qh", long_options, NULL)) != -1;) {
         if (option == 'h') {
