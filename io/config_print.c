@@ -152,6 +152,6 @@ void config_print_man(FILE *out)
     fputs(".SH ENVIRONMENT\n"
           "UNROLL_SECTION__KEY, in capitals, sets a key: UNROLL_OPTIM__LR=0.5.\n"
           "A name that begins with UNROLL_, has two underscores and is no key is an error.\n"
-          ".SH SEE ALSO\nunroll(1)\n",
+          ".SH SEE ALSO\nunroll config \\-\\-help\n",
           out);
 }
