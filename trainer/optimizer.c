@@ -7,15 +7,39 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PATTERN_MAX = 128 }; /* bytes of one pattern; what is longer matches no name */
+
+/* The next of the comma-separated patterns, from *rest on; false after the last. */
+static bool next_pattern(const char **rest, char pattern[PATTERN_MAX])
+{
+    *rest += strspn(*rest, ", ");
+    size_t n = strcspn(*rest, ", ");
+    snprintf(pattern, PATTERN_MAX, "%.*s", (int)(n < PATTERN_MAX ? n : PATTERN_MAX), *rest);
+    *rest += n;
+    return n > 0;
+}
+
 static bool excluded(const char *patterns, const char *name)
 {
-    char list[512];
-    snprintf(list, sizeof list, "%s", patterns ? patterns : "");
-    char *rest = NULL;
-    for (char *p = strtok_r(list, ", ", &rest); p; p = strtok_r(NULL, ", ", &rest))
-        if (fnmatch(p, name, 0) == 0)
+    char pattern[PATTERN_MAX];
+    for (const char *rest = patterns ? patterns : ""; next_pattern(&rest, pattern);)
+        if (fnmatch(pattern, name, 0) == 0)
             return true;
     return false;
+}
+
+status optimizer_check(const config *c, const params *list, error *e)
+{
+    char pattern[PATTERN_MAX];
+    for (const char *rest = c->optim.decay_exclude; next_pattern(&rest, pattern);) {
+        bool found = false;
+        for (int i = 0; i < list->count; i++)
+            found = found || fnmatch(pattern, list->list[i].name, 0) == 0;
+        if (!found)
+            return fail(e, STATUS_BAD_CONFIG, "optim.decay_exclude: \"%s\" is the name of no parameter; they are called as %s and %s", pattern,
+                        list->list[0].name, list->list[list->count - 1].name);
+    }
+    return STATUS_OK;
 }
 
 static optim_settings settings_of(const config *c)

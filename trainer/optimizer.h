@@ -34,6 +34,8 @@ typedef struct optimizer {
     size_t *square_bytes;  /* per rank */
 } optimizer;
 
+/* Does each pattern of optim.decay_exclude name a parameter?  BAD_CONFIG names the one that does not.  Not collective. */
+status optimizer_check(const config *c, const params *list, error *e);
 /* For rank `rank` of `size`, for which the list was finished. */
 void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, int rank, int size);
 void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MASK_STEPS = UINT16_MAX + 1 }; /* steps of a window that random numbers tell apart (kernels/rng.h) */
+
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
 {
     static const char *const cells[] = {[CELL_RNN_TANH] = "rnn_tanh", [CELL_RNN_RELU] = "rnn_relu", [CELL_LSTM] = "lstm", [CELL_GRU] = "gru"};
@@ -27,6 +29,9 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
         return fail(e, STATUS_BAD_CONFIG, "model.layers is %d; at most %d are possible", s->layers, LAYERS_MAX);
     if (V > INT32_MAX / 2)
         return fail(e, STATUS_BAD_CONFIG, "a vocabulary of %u words is too large for one output layer", V);
+    if (c->model.dropout > 0 && c->data.bptt > MASK_STEPS)
+        return fail(e, STATUS_BAD_CONFIG, "data.bptt is %lld; with dropout at most %d are possible, for masks of later steps would be those of earlier ones",
+                    (long long)c->data.bptt, MASK_STEPS);
     return STATUS_OK;
 }
 
@@ -115,6 +120,7 @@ static status check_same(run *r, error *e)
     return s;
 }
 
+/* Collective. */
 static status plan_exchange(run *r, error *e)
 {
     int count = params_wire_buckets(&r->list);
@@ -277,12 +283,15 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
     if (s != STATUS_OK)
         return s;
     model_params(&r->shape, &r->list, comm_size(group));
+    s = optimizer_check(c, &r->list, e); /* the same on all ranks, as the configuration is */
+    if (s != STATUS_OK)
+        return s;
     plan_memory(r, &r->train.shards, r->has_valid ? r->valid.shards.rows : 0, comm_rank(group), comm_size(group), NULL);
     if (!arena_commit(&r->memory))
         s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives", (double)arena_bytes(&r->memory) / 1e6);
+    s = comm_agree(group, s, e); /* before the plan, which is collective itself */
     if (s == STATUS_OK)
         s = plan_exchange(r, e);
-    s = comm_agree(group, s, e);
     if (s != STATUS_OK)
         return s;
     r->steps_per_epoch = (int64_t)lm_windows(&r->train);
