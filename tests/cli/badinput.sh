@@ -103,8 +103,24 @@ shapes() {
         expect_refusal "$key without a validation split" 2 "^unroll train: ${key%%=*}.*train.h5 lacks" train c.yaml --set data.corpus=train.h5 \
             --set run.dir=none --set $key --threads 1
     done
+    expect_refusals "a pattern that no parameter has" 2 'optim.decay_exclude: "\*biass\*"' train c.yaml --overwrite --threads 1 \
+        --set optim.weight_decay=0.1 --set 'optim.decay_exclude=decoder.weight,*biass*'
+    expect_refusal "a window longer than masks can tell" 2 'data.bptt is 65537' train c.yaml --overwrite --threads 1 --set data.bptt=65537
+    one_rank_lacks_memory
     expect_refusals "more shards than rows" 2 'data.shards' train c.yaml --set data.shards=9 --overwrite --threads 1
     expect_refusals "more rows than tokens in eval" 2 '--batch-size: 600 rows.*at most [0-9]+ rows' eval r --data g.h5 --batch-size 600 --threads 1
+}
+
+# The sentence comes from the rank that has too little; nobody waits for it.
+one_rank_lacks_memory() {
+    local before
+    printf '#!/bin/sh\nulimit -v 1500000\nexec "$@"\n' >starved
+    chmod +x starved
+    set -- "$program" train c.yaml --overwrite --threads 1 --set model.hidden=4000 --set model.embedding=4000
+    before=$(listing)
+    timeout -k 5 60 mpirun -np 1 "$@" : -np 1 ./starved "$@" >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    judge_refusal "memory that one rank does not get" 1 'rank 1 .*this rank needs [0-9.]+ MB' "$before"
 }
 
 # Ranks that are not told the same: different files, different bytes under one name.
