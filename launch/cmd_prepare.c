@@ -376,14 +376,6 @@ static status prepare_grammar(prepare_options *o, int sources, error *e)
     return s;
 }
 
-/* What getopt_long could not take, in our words: its own would not say where help is. */
-static status bad_option(char **argv, int option, error *e)
-{
-    const char *text = argv[optind - 1];
-    return fail(e, STATUS_USAGE,
-                option == ':' ? "%s wants a value" : "%s is no option (unroll prepare --help)", text);
-}
-
 int cmd_prepare(int argc, char **argv)
 {
     error e = {0};
@@ -402,7 +394,7 @@ int cmd_prepare(int argc, char **argv)
             text_list_free(&o.named);
             return 0;
         }
-        s = option == '?' || option == ':' ? bad_option(argv, option, &e)
+        s = option == '?' || option == ':' ? option_refused("prepare", argv, option, &e)
                                            : parse_option(&o, option, optarg, &e);
     }
     if (s == STATUS_OK && optind == argc)
