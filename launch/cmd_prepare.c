@@ -384,9 +384,7 @@ int cmd_prepare(int argc, char **argv)
     status s = STATUS_OK;
     optind = 0; /* a fresh start, whatever main has parsed before */
     opterr = 0;
-    signal(
-        SIGXFSZ,
-        SIG_IGN); /* a limit on the size of files is a write that fails, and no death that leaves things behind */
+    signal(SIGXFSZ, SIG_IGN); /* beyond a limit on file sizes a write fails, which leaves nothing behind */
     for (int option;
          s == STATUS_OK && (option = getopt_long(argc, argv, ":o:qh", long_options, NULL)) != -1;) {
         if (option == 'h') {

@@ -30,6 +30,9 @@ sources() {
     expect_refusal "output below a file" 3 'empty.txt/x.h5: cannot be written there' prepare grammar -o empty.txt/x.h5
     expect_refusal "a vocabulary and a choice of words" 2 '--vocab is taken as it is' prepare text --train broken.txt --vocab v --max-vocab 9 -o x.h5
     expect_refusal "threads for the grammar" 2 'grammar takes no SRC and of the options only' prepare grammar --threads 2 -o x.h5
+    ulimit -S -f 8
+    expect_refusal "output beyond the limit of file sizes" 3 'x.h5.*File too large' prepare grammar --tokens 1000 -o x.h5
+    ulimit -S -f "$(ulimit -H -f)"
     expect_refusal "too few tokens" 2 '--tokens: "10" is no whole number from 1000' prepare grammar --tokens 10 -o x.h5
 }
 
@@ -40,12 +43,12 @@ corpora() {
     cp g.h5 newer.h5
     printf '\x63' | dd of=newer.h5 bs=1 seek=8 conv=notrunc status=none
     head -c $((size / 2)) g.h5 >half.h5
-    head -c 20 g.h5 >stub.h5
+    head -c 20 g.h5 >head.h5
     : >empty.h5
     echo "the dog sees the cat" >text.h5
     expect_refusals "corpus of another version" 3 'newer.h5: has format version 99; this program reads versions up to' train c.yaml --set data.corpus=newer.h5 --overwrite
     expect_refusals "corpus cut in half" 3 "half.h5.*($size|$((size / 2))|shorter|ends)" train c.yaml --set data.corpus=half.h5 --overwrite
-    expect_refusal "corpus cut in its head" 3 'stub.h5' train c.yaml --set data.corpus=stub.h5 --overwrite
+    expect_refusal "corpus cut in its head" 3 'head.h5' train c.yaml --set data.corpus=head.h5 --overwrite
     expect_refusal "empty corpus" 3 'empty.h5' train c.yaml --set data.corpus=empty.h5 --overwrite
     expect_refusals "text as corpus" 3 'text.h5: not a corpus' train c.yaml --set data.corpus=text.h5 --overwrite
     expect_refusals "missing corpus" 3 'nothing.h5.*No such' train c.yaml --set data.corpus=nothing.h5 --overwrite
