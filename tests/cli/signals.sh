@@ -149,8 +149,9 @@ leave_now() {
     expect_not "a second TERM leaves nothing half-written" compgen -G "x/*.h5*"
 }
 
-hears() { # the program has taken USR2, signal 12, into its hands
+hears() { # the program has taken USR2, signal 12, into its hands (before exec it is a shell, which catches signals of its own)
     local mask
+    [ "/proc/$child/exe" -ef "$program" ] || return 1
     mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$child/status" 2>/dev/null)
     [ -n "$mask" ] && [ $((0x$mask & 1 << 11)) != 0 ]
 }
