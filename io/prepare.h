@@ -1,10 +1,15 @@
-/* prepare.h - makes a corpus from texts: counts in a first pass, writes ids in a second, without ever holding the text.
+/* prepare.h - makes a corpus from texts: counts in a first pass, writes ids in a second, without ever holding
+ * the text.
  *
- *   texts -> blocks (io/blocks, one thread reads ahead) -> tokens (io/text, all threads) -> counts | ids, in the blocks' order -> corpus
+ *   texts --io/blocks--> blocks --io/text--> tokens --+--> counts           first pass
+ *           one thread,         all threads           +--> ids --> corpus   second pass, in the blocks' order
+ *           reading ahead
  *
- * Memory: the words' counts once per thread, and some 20 MB per thread for blocks and their ids.  The bytes written are a function of the texts
- * and the job alone: blocks are cut by the text, counts are integers, and ids are written in the order of the blocks.
- * Errors: BAD_DATA (a text that is missing, empty, binary or not UTF-8; a corpus that cannot be written), NO_MEMORY.  Nothing half-written stays. */
+ * Memory: the words' counts once per thread, and some 20 MB per thread for blocks and their ids.  The bytes
+ * written are a function of the texts and the job alone: blocks are cut by the text, counts are integers, and
+ * ids are written in the order of the blocks.
+ * Errors: BAD_DATA (a text that is missing, empty, binary or not UTF-8; a corpus that cannot be written),
+ * NO_MEMORY, IO_FAILED when asked to stop.  Nothing half-written stays. */
 #ifndef IO_PREPARE_H
 #define IO_PREPARE_H
 

@@ -1,11 +1,14 @@
-/* source.h - one stream of bytes, wherever a corpus keeps it: a file, a file in a directory, a member of an archive.
+/* source.h - one stream of bytes, wherever a corpus keeps it: a file, a file in a directory, a member of an
+ * archive.
  *
- * Plain files, .gz .bz2 .xz .zst, .zip and .tar in any of these compressions are read through libarchive as a stream: nothing is
- * ever unpacked to disk and memory does not grow with the file.  What a file is, its content decides; a name that promises
- * something else (corpus.zip that is no archive) is an error.  Of an archive only regular members count: links, devices and
- * folders are passed over, and member names serve for comparison only, never as paths.
+ * Plain files, .gz .bz2 .xz .zst, .zip and .tar in any of these compressions are read through libarchive as a
+ * stream: nothing is ever unpacked to disk and memory does not grow with the file.  What a file is, its
+ * content decides; a name that promises something else (corpus.zip that is no archive) is an error.  Of an
+ * archive only regular members count: links, devices and folders are passed over, and member names serve for
+ * comparison only, never as paths.
  *
- * libarchive does not check the CRC at the end of a .gz; a truncated one is noticed.  The CRCs of .zip, .xz and .zst are checked.
+ * libarchive does not check the CRC at the end of a .gz; a truncated one is noticed.  The CRCs of .zip, .xz
+ * and .zst are checked.
  *
  * Errors: BAD_DATA with the place.  Threads: a source belongs to one thread at a time.  Not collective. */
 #ifndef IO_SOURCE_H
@@ -17,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SOURCE_MEMBERS_MAX 1000000 /* members of one archive that are looked at before it is called hostile */
+#define SOURCE_MEMBERS_MAX 1000000 /* members of one archive; one with more is called hostile */
 
 /* Where a stream stands.  Both strings are owned; member is NULL for a file that is no archive. */
 typedef struct source_place {
@@ -26,12 +29,14 @@ typedef struct source_place {
 void source_place_free(source_place *p);
 
 typedef enum { SOURCE_DIRECTORY, SOURCE_ARCHIVE, SOURCE_FILE } source_kind;
-/* What path is, by its content; anything but a directory or a regular file is BAD_DATA (a corpus is read twice). */
+/* What path is, by its content; anything but a directory or a regular file is BAD_DATA (a corpus is read
+ * twice). */
 status source_classify(source_kind *kind, const char *path, error *e);
 
-/* Looks in `where`, a directory or an archive, for the first of `names` (NULL-terminated, in order of preference).
- * Directory: DIR/NAME, DIR/NAME.{gz,xz,zst,bz2}, then the same under DIR/data.  Archive: any member whose last path component is
- * NAME; two such members are an error.  *found is false, and the place untouched, when none is there. */
+/* Looks in `where`, a directory or an archive, for the first of `names` (NULL-terminated, in order of
+ * preference).  Directory: DIR/NAME, DIR/NAME.{gz,xz,zst,bz2}, then the same under DIR/data.  Archive: any
+ * member whose last path component is NAME; two such members are an error.  *found is false, and the place
+ * untouched, when none is there. */
 status source_find(source_place *p, bool *found, const char *where, const char *const *names, error *e);
 
 /* The place of a file given by name: itself, or the only regular member if it is an archive. */

@@ -5,9 +5,10 @@
  *   char    a Unicode scalar value, white space too      <eos>              its UTF-8 bytes
  *   byte    a byte                                       the byte 0x0A      one byte
  *
- * White space is what Python's str.split() cuts at: Unicode's White_Space and the separators U+001C to U+001F.  A line ends with "\n" or "\r\n"; every line gives one <eos>, empty
- * ones too.  At the level of bytes nothing is interpreted: no line, no byte order mark, no encoding.
- * Nothing is normalised, lower-cased or otherwise improved.  Threads: every function may be called from any, on its own data. */
+ * White space is what Python's str.split() cuts at: Unicode's White_Space and the separators U+001C to
+ * U+001F.  A line ends with "\n" or "\r\n"; every line gives one <eos>, empty ones too.  At the level of
+ * bytes nothing is interpreted: no line, no byte order mark, no encoding.  Nothing is normalised, lower-cased
+ * or otherwise improved.  Threads: every function may be called from any, on its own data. */
 #ifndef IO_TEXT_H
 #define IO_TEXT_H
 
@@ -33,14 +34,16 @@ typedef struct text_block {
     uint64_t line, column; /* of the first byte, both from 1, columns in bytes */
 } text_block;
 
-/* Checks that a block is text: no NUL, valid UTF-8, no word beyond TEXT_WORD_MAX; the message says label:line:column.  With `replace` each
- * maximal invalid part becomes U+FFFD (the block may grow) and *replaced counts them.  Level byte: everything is fine. */
+/* Checks that a block is text: no NUL, valid UTF-8, no word beyond TEXT_WORD_MAX; the message says
+ * label:line:column.  With `replace` each maximal invalid part becomes U+FFFD (the block may grow) and
+ * *replaced counts them.  Level byte: everything is fine. */
 status text_check(text_block *b, text_level level, bool replace, uint64_t *replaced, error *e);
 
 /* Length of the white space at `at` (before `end`), 0 if there is none. */
 size_t text_space(const uint8_t *at, const uint8_t *end);
 
-/* Walks over the tokens of a checked block: while (token_next(&t, &word, &n)) ...  An end of line gives TEXT_EOS. */
+/* Walks over the tokens of a checked block: while (token_next(&t, &word, &n)) ...  An end of line gives
+ * TEXT_EOS. */
 typedef struct token_reader {
     const uint8_t *at, *end;
     text_level level;

@@ -1,9 +1,10 @@
 /* vocab.h - counts words and decides which of them make up a vocabulary.
  *
- * Ids go by falling training count, ties by bytes (as memcmp orders them); <eos> and <unk> stand where their counts put them.  Word i
- * of the result is blob[start[i]] .. blob[start[i+1]-1], as a corpus stores it.
- * Errors: NO_MEMORY; BAD_DATA from the choice.  Threads: a table belongs to one thread; tables are merged afterwards, and since counts
- * are integers and the order above is total, the result does not depend on who counted what. */
+ * Ids go by falling training count, ties by bytes (as memcmp orders them); <eos> and <unk> stand where their
+ * counts put them.  Word i of the result is blob[start[i]] .. blob[start[i+1]-1], as a corpus stores it.
+ * Errors: NO_MEMORY; BAD_DATA from the choice.  Threads: a table belongs to one thread; tables are merged
+ * afterwards, and since counts are integers and the order above is total, the result does not depend on who
+ * counted what. */
 #ifndef IO_VOCAB_H
 #define IO_VOCAB_H
 
@@ -54,8 +55,8 @@ typedef struct vocab {
 status vocab_choose(vocab *v, const word_table *t, const vocab_rules *rules, error *e);
 void vocab_free(vocab *v);
 
-/* Reads a list of words: a corpus of ours (its vocabulary), or a text of one word a line.  Duplicates and empty lines are BAD_DATA with
- * path:line.  Free the result with vocab_free. */
+/* Reads a list of words: a corpus of ours (its vocabulary), or a text of one word a line.  Duplicates and
+ * empty lines are BAD_DATA with path:line.  Free the result with vocab_free. */
 status vocab_read(vocab *v, const char *path, error *e);
 
 #endif
