@@ -53,7 +53,7 @@ build() { # preset -> its folder, built; the log is shown only when that fails
 run_labels() { # folder, name of the part, labels wanted, labels not wanted: runs them and adds to the counts
     local folder=$1 log=$1/test-$2.log bad total skips
     ctest --test-dir "$folder" -L "$3" -LE "$4" -j "$cores" --output-on-failure --no-tests=error 2>&1 | tee "$log" |
-        grep -vE '^ +Start +[0-9]+:|^Internal ctest|^Label Time|proc \(|^$'
+        grep --line-buffered -vE '^ +Start +[0-9]+:|^Internal ctest|^Label Time|proc \(|^$'
     local status=${PIPESTATUS[0]}
     read -r bad total < <(sed -nE 's/.*tests passed, ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$log")
     skips=$(grep -c '\*\*\*Skipped' "$log")
