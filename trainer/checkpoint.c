@@ -194,7 +194,6 @@ status checkpoint_parameters(const container *c, const params *list, float *valu
 status checkpoint_config(const container *c, config *out, error *e)
 {
     const char *yaml;
-    config_init(out);
     if (!record_get_text(c->meta, "config", &yaml))
         return fail(e, STATUS_BAD_CHECKPOINT, "%s: holds no configuration", c->path);
     status s = config_read_text(out, yaml, strlen(yaml), c->path, e);
@@ -232,6 +231,7 @@ static status same_run(const run_state_view *v, const container *c, void (*chang
     if (!record_get_text(c->meta, "gemm", &gemm) || strcmp(gemm, backends) != 0)
         return fail(e, STATUS_BAD_CHECKPOINT, "%s: its products were made by other back ends than this program's (%s)", c->path, backends);
     config theirs;
+    config_init(&theirs);
     status s = checkpoint_config(c, &theirs, e);
     if (s == STATUS_OK)
         s = config_compare(&theirs, v->config, changed, arg, e);

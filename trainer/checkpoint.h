@@ -41,7 +41,8 @@ status checkpoint_restore(const run_state_view *v, comm *group, const char *path
 /* Not collective.  The one-line digest: SHA-256 over names, types, shapes and bytes of params/, optim/, rows/ in the order of the file and over the progress. */
 status checkpoint_digest(const container *c, char hex[SHA256_HEX], error *e);
 
-/* For eval and sample: the configuration and vocabulary in a checkpoint, and its parameters into a slab laid out by `list`. */
+/* For eval and sample: the configuration (into one that config_init has made) and vocabulary in a checkpoint, and its parameters into a slab laid out
+ * by `list`. */
 status checkpoint_config(const container *c, config *out, error *e);
 status checkpoint_vocabulary(const container *c, vocabulary *out, error *e);
 status checkpoint_parameters(const container *c, const params *list, float *value, error *e);

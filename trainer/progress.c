@@ -25,7 +25,6 @@ static const field fields[] = {
     FIELD("epoch_tokens", FIELD_INT, epoch_tokens, true),
     FIELD("interval_nats", FIELD_REAL, interval.nats, false),
     FIELD("interval_tokens", FIELD_INT, interval.tokens, false),
-    FIELD("interval_steps", FIELD_INT, interval.steps, false),
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 

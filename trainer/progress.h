@@ -26,7 +26,7 @@ typedef struct train_progress {
     int64_t epoch_tokens;
     struct {
         double nats;
-        int64_t tokens, steps;
+        int64_t tokens;
     } interval;
 } train_progress;
 

@@ -37,6 +37,7 @@ void signals_install(void)
     install(SIGTERM, on_stop);
     install(SIGINT, on_stop);
     install(SIGPIPE, SIG_IGN);
+    install(SIGXFSZ, SIG_IGN);
 }
 
 uint32_t signals_take(void)

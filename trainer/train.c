@@ -76,7 +76,6 @@ static void account(loop *l, double nats, uint64_t tokens, uint64_t tokens_here)
     p->epoch_tokens += (int64_t)tokens;
     p->interval.nats += nats;
     p->interval.tokens += (int64_t)tokens;
-    p->interval.steps++;
     l->tokens_here += (int64_t)tokens_here;
     l->tokens += (int64_t)tokens;
     l->steps++;
