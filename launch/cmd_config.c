@@ -7,18 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char help[] =
-    "usage: unroll config CONFIG.yaml... [--set SECTION.KEY=VALUE]... [--comments]\n"
-    "       unroll config --help | --man\n"
-    "\n"
-    "Prints the resolved configuration as YAML: defaults < files in order < environment (UNROLL_OPTIM__LR) < --set.\n"
-    "\n"
-    "      --set KEY=VALUE   sets one key; may be given several times\n"
-    "      --comments        with unit and meaning of each key\n"
-    "      --man             prints the manual page (roff)\n"
-    "  -h, --help            this text and all keys\n"
-    "\n"
-    "Exit status: 0 usable, 2 not.\n\n";
+static const char help[] = "usage: unroll config CONFIG.yaml... [--set SECTION.KEY=VALUE]... [--comments]\n"
+                           "       unroll config --help | --man\n"
+                           "\n"
+                           "Prints the resolved configuration as YAML: defaults < files in order < "
+                           "environment (UNROLL_OPTIM__LR) < --set.\n"
+                           "\n"
+                           "      --set KEY=VALUE   sets one key; may be given several times\n"
+                           "      --comments        with unit and meaning of each key\n"
+                           "      --man             prints the manual page (roff)\n"
+                           "  -h, --help            this text and all keys\n"
+                           "\n"
+                           "Exit status: 0 usable, 2 not.\n\n";
 
 enum { OPT_SET = 256, OPT_COMMENTS, OPT_MAN };
 

@@ -21,14 +21,17 @@
 static const char help[] =
     "usage: unroll eval CHECKPOINT|RUN_DIR --data CORPUS.h5 [--split test] [options]\n"
     "\n"
-    "Predicts every token but the first of each row exactly once, from zero state, and prints nats per token, perplexity and bits per token.\n"
-    "Of a run directory the best checkpoint is taken.  A grammar corpus also gets its exact cross-entropy and the agreement accuracy by distance.\n"
+    "Predicts every token but the first of each row exactly once, from zero state, and prints nats per "
+    "token, perplexity and bits per token.\n"
+    "Of a run directory the best checkpoint is taken.  A grammar corpus also gets its exact cross-entropy "
+    "and the agreement accuracy by distance.\n"
     "\n"
     "      --data CORPUS.h5    the corpus; required\n"
     "      --split NAME        train, valid or test (test)\n"
     "      --batch-size N      rows (1); each row's first token is not predicted\n"
     "      --last              of a run directory, the newest checkpoint instead of the best\n"
-    "      --each FILE         writes token, its id and its log-probability, one token a line (tab-separated)\n"
+    "      --each FILE         writes token, its id and its log-probability, one token a line "
+    "(tab-separated)\n"
     "      --threads N         threads of each rank\n"
     "  -h, --help              this text\n"
     "\n"
@@ -81,7 +84,8 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
     optind = 1;
     opterr = 0;
     while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
-        s = option == '?' || option == ':' ? option_refused("eval", argv, option, e) : take_option(a, option, optarg, e);
+        s = option == '?' || option == ':' ? option_refused("eval", argv, option, e)
+                                           : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
     if (optind + 1 != argc)
@@ -97,8 +101,8 @@ typedef struct evaluation {
     corpus corpus;
     bool corpus_open;
     lm_rows rows;
-    float *each; /* this rank's log-probabilities in token order, or NULL */
-    float *all;  /* rank 0: those of all ranks */
+    float *each;         /* this rank's log-probabilities in token order, or NULL */
+    float *all;          /* rank 0: those of all ranks */
     agreement agreement; /* count 0: the corpus has none, or another split is evaluated */
     uint32_t *other;     /* the split with every verb of it in its other form, and what that had: all_other */
     float *all_other;
@@ -110,9 +114,12 @@ static status check_same(const evaluation *v, comm *g, error *e)
 {
     int odd;
     if (!comm_same(g, v->model.file.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_CHECKPOINT, "rank %d has another checkpoint at %s than rank 0; name the file", odd, v->arguments->model);
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "rank %d has another checkpoint at %s than rank 0; name the file", odd,
+                    v->arguments->model);
     if (!comm_same(g, v->corpus.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd, v->arguments->data);
+        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
+                    v->arguments->data);
     return STATUS_OK;
 }
 
@@ -136,10 +143,11 @@ static status open_all(evaluation *v, const session *job, error *e)
         s = agreement_open(&v->corpus, &v->agreement, e);
     int T = (int)v->model.config.data.bptt, S = (int)a->batch_size;
     if (s == STATUS_OK && comm_size(g) > S)
-        s = fail(e, STATUS_USAGE, "%d ranks for %d row%s: each rank needs one; raise --batch-size", comm_size(g), S, S == 1 ? "" : "s");
+        s = fail(e, STATUS_USAGE, "%d ranks for %d row%s: each rank needs one; raise --batch-size",
+                 comm_size(g), S, S == 1 ? "" : "s");
     if (s == STATUS_OK)
-        s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, (int)a->batch_size, S, T, comm_rank(g), comm_size(g),
-                         "--batch-size", e);
+        s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, (int)a->batch_size, S, T,
+                         comm_rank(g), comm_size(g), "--batch-size", e);
     if (s == STATUS_OK)
         s = inference_plan(&v->model, job->team, T, v->rows.shards.rows, e);
     s = comm_agree(g, s, e);
@@ -166,7 +174,8 @@ static uint64_t tokens_of(const lm_rows *rows, int rank, int size)
     shards p;
     shards_init(&p, rows->shards.B, rows->shards.S, rank, size);
     uint64_t first = (uint64_t)p.row0, last = first + (uint64_t)p.rows;
-    uint64_t longer = (last < rows->longer ? last : rows->longer) - (first < rows->longer ? first : rows->longer);
+    uint64_t longer =
+        (last < rows->longer ? last : rows->longer) - (first < rows->longer ? first : rows->longer);
     return (uint64_t)p.rows * rows->length + longer;
 }
 
@@ -181,7 +190,8 @@ static status plan_each(evaluation *v, const session *job, error *e)
         ok = (v->other = malloc(all * sizeof *v->other)) != NULL;
         ok = ok && (!root || (v->all_other = malloc(all * sizeof(float))) != NULL);
     }
-    return comm_agree(g, ok ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %" PRIu64 " log-probabilities", all), e);
+    return comm_agree(
+        g, ok ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %" PRIu64 " log-probabilities", all), e);
 }
 
 /* Collective.  Brings each rank's log-probabilities to rank 0, where rows stand in the order of the text. */
@@ -190,7 +200,8 @@ static status gather_each(const evaluation *v, const session *job, float *all, e
     comm *g = job->group;
     int size = comm_size(g);
     size_t *bytes = malloc((size_t)size * sizeof *bytes);
-    status s = comm_agree(g, bytes ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %d ranks", size), e);
+    status s =
+        comm_agree(g, bytes ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %d ranks", size), e);
     for (int r = 0; s == STATUS_OK && r < size; r++)
         bytes[r] = tokens_of(&v->rows, r, size) * sizeof(float);
     if (s == STATUS_OK)
@@ -208,7 +219,8 @@ static status evaluate_other(evaluation *v, const session *job, error *e)
     for (uint64_t i = 0; i < v->agreement.count; i++)
         v->other[v->agreement.position[i]] = v->agreement.wrong[i];
     v->rows.targets = v->other;
-    status s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &unused, e);
+    status s =
+        lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &unused, e);
     v->rows.targets = NULL;
     return s == STATUS_OK ? gather_each(v, job, v->all_other, e) : s;
 }
@@ -219,7 +231,8 @@ static status evaluate(evaluation *v, const session *job, error *e)
     bool keep = v->arguments->each || v->agreement.count;
     status s = keep ? plan_each(v, job, e) : STATUS_OK;
     if (s == STATUS_OK)
-        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &v->result, e);
+        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &v->result,
+                        e);
     if (s == STATUS_OK && keep)
         s = gather_each(v, job, v->all, e);
     if (s == STATUS_OK && v->agreement.count)
@@ -258,9 +271,11 @@ static void print_result(const evaluation *v)
 {
     double nats = v->result.nats / (double)v->result.tokens;
     bool words = strcmp(v->corpus.level, "word") == 0;
-    printf("%s: %s, %" PRIu64 " tokens, %" PRIu64 " predicted in %d row%s\n", v->corpus.file.path, split_names[v->rows.split], v->rows.tokens,
-           v->result.tokens, v->rows.shards.B, v->rows.shards.B == 1 ? "" : "s");
-    printf("loss %.6f nats per token | ppl %.3f | %s %.4f\n", nats, exp(nats), words ? "bits per token" : "bpc", nats / log(2.0));
+    printf("%s: %s, %" PRIu64 " tokens, %" PRIu64 " predicted in %d row%s\n", v->corpus.file.path,
+           split_names[v->rows.split], v->rows.tokens, v->result.tokens, v->rows.shards.B,
+           v->rows.shards.B == 1 ? "" : "s");
+    printf("loss %.6f nats per token | ppl %.3f | %s %.4f\n", nats, exp(nats),
+           words ? "bits per token" : "bpc", nats / log(2.0));
 }
 
 /* How near to the exact cross-entropy, and the agreement accuracy by distance: a grammar corpus. */
@@ -271,7 +286,8 @@ static void print_grammar(const evaluation *v)
     if (v->agreement.count == 0)
         return;
     if (record_get_double(v->corpus.file.meta, "cross_entropy", &floor))
-        printf("the grammar's own cross-entropy, the floor: %.6f; this model is %.2f %% above it\n", floor, 100 * (nats / floor - 1));
+        printf("the grammar's own cross-entropy, the floor: %.6f; this model is %.2f %% above it\n", floor,
+               100 * (nats / floor - 1));
     for (uint64_t i = 0; i < v->agreement.count; i++) {
         uint64_t at = v->agreement.position[i];
         agreement_add(&score, v->agreement.distance[i], (double)v->all[at], (double)v->all_other[at]);
@@ -280,8 +296,8 @@ static void print_grammar(const evaluation *v)
     for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
         agreement_share a = agreement_result(&score, bin);
         if (a.n > 0)
-            printf("%5s  %6.2f %%  of %6" PRIu64 "  (95 %%: %.2f to %.2f)\n", agreement_bin_names[bin], 100 * a.share, a.n, 100 * a.low,
-                   100 * a.high);
+            printf("%5s  %6.2f %%  of %6" PRIu64 "  (95 %%: %.2f to %.2f)\n", agreement_bin_names[bin],
+                   100 * a.share, a.n, 100 * a.low, 100 * a.high);
     }
 }
 

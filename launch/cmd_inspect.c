@@ -11,16 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: unroll inspect FILE|RUN_DIR [--digest]\n"
-    "\n"
-    "Checks a corpus or checkpoint byte by byte and prints what it holds; of a run directory, the newest checkpoint.\n"
-    "\n"
-    "      --digest   checkpoint: one line, the SHA-256 of parameters, optimiser state, carried rows and progress: the same for the same\n"
-    "                 configuration, corpus, seed and step on any ranks, threads and machines.  Corpus: the SHA-256 of its content\n"
-    "  -h, --help     this text\n"
-    "\n"
-    "Exit status: 0 whole, 2 usage, 3 a damaged corpus or no file of ours, 4 a damaged or missing checkpoint.\n";
+static const char help[] = "usage: unroll inspect FILE|RUN_DIR [--digest]\n"
+                           "\n"
+                           "Checks a corpus or checkpoint byte by byte and prints what it holds; of a run "
+                           "directory, the newest checkpoint.\n"
+                           "\n"
+                           "      --digest   checkpoint: one line, the SHA-256 of parameters, optimiser "
+                           "state, carried rows and progress: the same for the same\n"
+                           "                 configuration, corpus, seed and step on any ranks, threads and "
+                           "machines.  Corpus: the SHA-256 of its content\n"
+                           "  -h, --help     this text\n"
+                           "\n"
+                           "Exit status: 0 whole, 2 usage, 3 a damaged corpus or no file of ours, 4 a "
+                           "damaged or missing checkpoint.\n";
 
 static void print_tensors(const container *c)
 {
@@ -72,7 +75,8 @@ static status damaged(const char *path, status s, error *e)
 {
     container c;
     error ignored = {0};
-    if (s != STATUS_BAD_DATA || container_open(&c, path, "checkpoint", CONTAINER_TRUST, &ignored) != STATUS_OK)
+    if (s != STATUS_BAD_DATA ||
+        container_open(&c, path, "checkpoint", CONTAINER_TRUST, &ignored) != STATUS_OK)
         return s;
     container_close(&c);
     return e->code = STATUS_BAD_CHECKPOINT;
@@ -80,7 +84,8 @@ static status damaged(const char *path, status s, error *e)
 
 int cmd_inspect(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"digest", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option long_options[] = {
+        {"digest", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {0}};
     bool digest = false;
     error e = {0};
     container c;
@@ -98,7 +103,8 @@ int cmd_inspect(int argc, char **argv)
         digest = true;
     }
     if (optind + 1 != argc)
-        return option_failed("inspect", fail(&e, STATUS_USAGE, "name one FILE or RUN_DIR; %d are given", argc - optind), &e);
+        return option_failed(
+            "inspect", fail(&e, STATUS_USAGE, "name one FILE or RUN_DIR; %d are given", argc - optind), &e);
     status s = store_resolve(argv[optind], true, &path, &e);
     if (s == STATUS_OK && (s = container_open(&c, path, NULL, CONTAINER_CHECK, &e)) != STATUS_OK) {
         s = damaged(path, s, &e);

@@ -15,9 +15,11 @@
 static const char help[] =
     "usage: unroll sample CHECKPOINT|RUN_DIR [options]\n"
     "\n"
-    "Draws text.  The same model, prompt, settings and seed give the same text, on any machine and number of threads.\n"
+    "Draws text.  The same model, prompt, settings and seed give the same text, on any machine and number of "
+    "threads.\n"
     "\n"
-    "      --prompt TEXT       read first and printed; every word must be in the vocabulary, unless that has <unk> (\"\")\n"
+    "      --prompt TEXT       read first and printed; every word must be in the vocabulary, unless that has "
+    "<unk> (\"\")\n"
     "      --length N          tokens to draw (100)\n"
     "      --temperature X     0 takes the most probable token (1.0)\n"
     "      --top-k N           only the N most probable (0: all)\n"
@@ -37,7 +39,17 @@ typedef struct sample_arguments {
     bool last, unk;
 } sample_arguments;
 
-enum { OPT_PROMPT = 256, OPT_LENGTH, OPT_TEMPERATURE, OPT_TOP_K, OPT_TOP_P, OPT_SEED, OPT_UNK, OPT_LAST, OPT_THREADS };
+enum {
+    OPT_PROMPT = 256,
+    OPT_LENGTH,
+    OPT_TEMPERATURE,
+    OPT_TOP_K,
+    OPT_TOP_P,
+    OPT_SEED,
+    OPT_UNK,
+    OPT_LAST,
+    OPT_THREADS
+};
 static const struct option long_options[] = {{"prompt", required_argument, NULL, OPT_PROMPT},
                                              {"length", required_argument, NULL, OPT_LENGTH},
                                              {"temperature", required_argument, NULL, OPT_TEMPERATURE},
@@ -86,11 +98,13 @@ static status parse(sample_arguments *a, int argc, char **argv, error *e)
 {
     int option;
     status s = STATUS_OK;
-    *a = (sample_arguments){.prompt = "", .length = 100, .settings = {.temperature = 1, .top_p = 1, .seed = 1, .banned = -1}};
+    *a = (sample_arguments){
+        .prompt = "", .length = 100, .settings = {.temperature = 1, .top_p = 1, .seed = 1, .banned = -1}};
     optind = 1;
     opterr = 0;
     while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
-        s = option == '?' || option == ':' ? option_refused("sample", argv, option, e) : take_option(a, option, optarg, e);
+        s = option == '?' || option == ':' ? option_refused("sample", argv, option, e)
+                                           : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
     if (optind + 1 != argc)
@@ -111,7 +125,12 @@ static text_level level_of(const inference *f)
 static status read_prompt(const inference *f, const char *prompt, uint32_t **ids, size_t *count, error *e)
 {
     size_t n = strlen(prompt);
-    text_block block = {.bytes = (uint8_t *)strdup(prompt), .n = n, .capacity = n + 1, .label = "--prompt", .line = 1, .column = 1};
+    text_block block = {.bytes = (uint8_t *)strdup(prompt),
+                        .n = n,
+                        .capacity = n + 1,
+                        .label = "--prompt",
+                        .line = 1,
+                        .column = 1};
     *ids = malloc((n + 1) * sizeof **ids);
     *count = 0;
     status s = block.bytes && *ids ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for the prompt");
@@ -124,7 +143,8 @@ static status read_prompt(const inference *f, const char *prompt, uint32_t **ids
         if (id < 0)
             id = f->vocab.unk;
         if (id < 0)
-            s = fail(e, STATUS_USAGE, "--prompt: \"%.*s\" is not in the vocabulary, which has no %s", (int)length, (const char *)word, TEXT_UNK);
+            s = fail(e, STATUS_USAGE, "--prompt: \"%.*s\" is not in the vocabulary, which has no %s",
+                     (int)length, (const char *)word, TEXT_UNK);
         else
             (*ids)[(*count)++] = (uint32_t)id;
     }
@@ -155,7 +175,8 @@ static status draw(inference *f, const session *job, const sample_arguments *a, 
     bool line_start = true;
     float *logp = malloc(V * sizeof *logp);
     sample_candidate *work = malloc(V * sizeof *work);
-    status s = logp && work ? read_prompt(f, a->prompt, &ids, &count, e) : fail(e, STATUS_NO_MEMORY, "no memory for %u words", V);
+    status s = logp && work ? read_prompt(f, a->prompt, &ids, &count, e)
+                            : fail(e, STATUS_NO_MEMORY, "no memory for %u words", V);
     sample_settings settings = a->settings;
     settings.banned = a->unk ? -1 : f->vocab.unk;
     if (s == STATUS_OK && settings.banned >= 0 && V == 1)

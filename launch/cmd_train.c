@@ -15,17 +15,23 @@ static const char help[] =
     "usage: unroll train CONFIG.yaml... [options]\n"
     "       mpirun -np P [--map-by ...] unroll train CONFIG.yaml... [options]\n"
     "\n"
-    "Trains a model.  Later files override earlier ones; the environment (UNROLL_OPTIM__LR=1.0) overrides files; options override all.\n"
+    "Trains a model.  Later files override earlier ones; the environment (UNROLL_OPTIM__LR=1.0) overrides "
+    "files; options override all.\n"
     "\n"
-    "      --set SECTION.KEY=VALUE  sets one key; may be given several times (`unroll config --help` lists them)\n"
+    "      --set SECTION.KEY=VALUE  sets one key; may be given several times (`unroll config --help` lists "
+    "them)\n"
     "      --resume auto|FILE       continues from the newest good checkpoint in run.dir, or from FILE\n"
-    "      --overwrite              starts afresh in a run directory that holds checkpoints, and removes them\n"
-    "      --threads N              threads of each rank (OMP_NUM_THREADS, or the cores of the rank's cpuset)\n"
-    "      --dry-run                checks everything and sets everything up, trains nothing, writes nothing\n"
+    "      --overwrite              starts afresh in a run directory that holds checkpoints, and removes "
+    "them\n"
+    "      --threads N              threads of each rank (OMP_NUM_THREADS, or the cores of the rank's "
+    "cpuset)\n"
+    "      --dry-run                checks everything and sets everything up, trains nothing, writes "
+    "nothing\n"
     "  -h, --help                   this text\n"
     "\n"
     "Signals: USR1 saves and goes on; USR2, TERM and INT save and leave with 75.\n"
-    "Exit status: 0 done or paused, 1 internal or diverged, 2 usage or configuration, 3 data, 4 checkpoint, 75 saved on request.\n";
+    "Exit status: 0 done or paused, 1 internal or diverged, 2 usage or configuration, 3 data, 4 checkpoint, "
+    "75 saved on request.\n";
 
 typedef struct train_arguments {
     config config;
@@ -75,7 +81,8 @@ static status parse(train_arguments *a, int argc, char **argv, error *e)
         else if (option == OPT_SET && set_count < SETS_MAX)
             sets[set_count++] = optarg;
         else if (option == OPT_SET)
-            s = fail(e, STATUS_USAGE, "--set is given more than %d times; a CONFIG.yaml holds any number", SETS_MAX);
+            s = fail(e, STATUS_USAGE, "--set is given more than %d times; a CONFIG.yaml holds any number",
+                     SETS_MAX);
         else
             s = take_option(a, option, optarg, e);
     }

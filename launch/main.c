@@ -42,11 +42,13 @@ static void print_version(void)
 {
     const kernels *k = kernels_select(getenv("UNROLL_KERNELS"));
     printf("unroll %s%s%s\n", BUILD_VERSION, BUILD_COMMIT[0] ? " " : "", BUILD_COMMIT);
-    printf("compiler  %s, %s%s%s\n", BUILD_COMPILER, BUILD_TYPE, BUILD_SANITIZE[0] ? ", sanitizers " : "", BUILD_SANITIZE);
+    printf("compiler  %s, %s%s%s\n", BUILD_COMPILER, BUILD_TYPE, BUILD_SANITIZE[0] ? ", sanitizers " : "",
+           BUILD_SANITIZE);
     printf("BLAS      %s\n", gemm_blas_flavour());
     printf("HDF5      %s\n", container_library());
     printf("MPI       %s\n", comm_library());
-    printf("kernels   %s\n", k ? kernels_name(k) : "none usable: UNROLL_KERNELS names no table of this machine");
+    printf("kernels   %s\n",
+           k ? kernels_name(k) : "none usable: UNROLL_KERNELS names no table of this machine");
 }
 
 /* What was asked for goes to stdout; a command whose result got lost has not done its work. */
@@ -55,7 +57,8 @@ static int finish(const char *command, int code)
     bool lost = ferror(stdout) != 0;
     if (fclose(stdout) == 0 && !lost)
         return code;
-    fprintf(stderr, "unroll %s: stdout could not be written: %s\n", command, lost ? "an earlier write failed" : strerror(errno));
+    fprintf(stderr, "unroll %s: stdout could not be written: %s\n", command,
+            lost ? "an earlier write failed" : strerror(errno));
     return code == 0 ? 1 : code;
 }
 

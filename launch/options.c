@@ -13,7 +13,8 @@ status option_count(uint64_t *out, const char *option, const char *text, uint64_
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < min || value > max)
-        return fail(e, STATUS_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, option, text, min, max);
+        return fail(e, STATUS_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, option,
+                    text, min, max);
     *out = value;
     return STATUS_OK;
 }
@@ -29,7 +30,8 @@ status option_real(double *out, const char *option, const char *text, double min
     return STATUS_OK;
 }
 
-status option_choice(int *out, const char *option, const char *text, const char *const *names, int n, error *e)
+status option_choice(int *out, const char *option, const char *text, const char *const *names, int n,
+                     error *e)
 {
     char allowed[256] = "";
     for (int i = 0; i < n; i++) {
@@ -45,7 +47,8 @@ status option_choice(int *out, const char *option, const char *text, const char 
 
 status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e)
 {
-    status s = file_count > 0 ? STATUS_OK : fail(e, STATUS_USAGE, "no configuration: name at least one CONFIG.yaml");
+    status s =
+        file_count > 0 ? STATUS_OK : fail(e, STATUS_USAGE, "no configuration: name at least one CONFIG.yaml");
     for (int i = 0; s == STATUS_OK && i < file_count; i++)
         s = config_read_file(c, files[i], e);
     if (s == STATUS_OK)
@@ -65,7 +68,9 @@ status option_refused(const char *command, char **argv, int option, error *e)
 {
     const char *text = argv[optind - 1];
     char letter[3] = {'-', (char)optopt, 0};
-    if (optopt > 0 && optopt < 128 && strncmp(text, "--", 2) != 0) /* in "-xy" optind may not have moved yet */
+    if (optopt > 0 && optopt < 128 &&
+        strncmp(text, "--", 2) != 0) /* in "-xy" optind may not have moved yet */
         text = letter;
-    return fail(e, STATUS_USAGE, "%s %s; see `unroll %s --help`", text, option == ':' ? "wants a value" : "is no option", command);
+    return fail(e, STATUS_USAGE, "%s %s; see `unroll %s --help`", text,
+                option == ':' ? "wants a value" : "is no option", command);
 }

@@ -7,10 +7,12 @@
 
 #include <stdint.h>
 
-status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max, error *e);
+status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max,
+                    error *e);
 status option_real(double *out, const char *option, const char *text, double min, double max, error *e);
 /* The index of `text` among n names. */
-status option_choice(int *out, const char *option, const char *text, const char *const *names, int n, error *e);
+status option_choice(int *out, const char *option, const char *text, const char *const *names, int n,
+                     error *e);
 
 /* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.  No file: USAGE. */
 status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e);

@@ -14,7 +14,10 @@ static status common_kernels(comm *group, const kernels **out, error *e)
     const kernels *const *all = kernels_all(&count), *mine = kernels_select(name);
     status s = STATUS_OK;
     if (!mine)
-        s = fail(e, STATUS_USAGE, "UNROLL_KERNELS: \"%s\" is no kernel table that this machine can use; allowed are scalar, avx2 and avx512 as far as the CPU has them", name);
+        s = fail(e, STATUS_USAGE,
+                 "UNROLL_KERNELS: \"%s\" is no kernel table that this machine can use; allowed are scalar, "
+                 "avx2 and avx512 as far as the CPU has them",
+                 name);
     s = comm_agree(group, s, e);
     if (s != STATUS_OK)
         return s;

@@ -143,7 +143,8 @@ status checkpoint_image(const run_state_view *v, comm *group, unsigned char **im
     gathered g = {0};
     *image = NULL;
     *bytes = 0;
-    status s = gathered_alloc(&g, v, group) ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory to gather a checkpoint");
+    status s = gathered_alloc(&g, v, group) ? STATUS_OK
+                                            : fail(e, STATUS_NO_MEMORY, "no memory to gather a checkpoint");
     s = comm_agree(group, s, e);
     if (s != STATUS_OK)
         goto done;
@@ -213,23 +214,29 @@ status checkpoint_vocabulary(const container *c, vocabulary *out, error *e)
         return s;
     uint64_t words = tensor_count(start);
     if (words < 2 || words - 1 > UINT32_MAX)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: vocab/start has %llu entries; allowed are 2 to 2^32", c->path, (unsigned long long)words);
-    s = vocabulary_view(out, bytes->data, tensor_count(bytes), start->data, (uint32_t)(words - 1), c->path, e);
+        return fail(e, STATUS_BAD_CHECKPOINT, "%s: vocab/start has %llu entries; allowed are 2 to 2^32",
+                    c->path, (unsigned long long)words);
+    s = vocabulary_view(out, bytes->data, tensor_count(bytes), start->data, (uint32_t)(words - 1), c->path,
+                        e);
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CHECKPOINT, "vocabulary");
 }
 
 /* Is this checkpoint of this run?  Rank 0. */
-static status same_run(const run_state_view *v, const container *c, void (*changed)(const char *line, void *arg), void *arg, error *e)
+static status same_run(const run_state_view *v, const container *c,
+                       void (*changed)(const char *line, void *arg), void *arg, error *e)
 {
     const char *digest, *gemm;
     char backends[128];
     int64_t layout = 0;
     if (!record_get_int(c->meta, "rng_layout", &layout) || layout != RNG_LAYOUT)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: was made with random numbers of layout %lld, this program has layout %d", c->path,
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "%s: was made with random numbers of layout %lld, this program has layout %d", c->path,
                     (long long)layout, RNG_LAYOUT);
     backends_text(backends);
     if (!record_get_text(c->meta, "gemm", &gemm) || strcmp(gemm, backends) != 0)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: its products were made by other back ends than this program's (%s)", c->path, backends);
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "%s: its products were made by other back ends than this program's (%s)", c->path,
+                    backends);
     config theirs;
     config_init(&theirs);
     status s = checkpoint_config(c, &theirs, e);
@@ -239,7 +246,8 @@ static status same_run(const run_state_view *v, const container *c, void (*chang
     if (s != STATUS_OK)
         return fail_as(e, STATUS_BAD_CHECKPOINT, "%s", c->path);
     if (!record_get_text(c->meta, "corpus", &digest) || strcmp(digest, v->corpus->digest) != 0)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: was trained on another corpus: its digest is not that of %s (%s)", c->path,
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "%s: was trained on another corpus: its digest is not that of %s (%s)", c->path,
                     v->corpus->file.path, v->corpus->digest);
     return STATUS_OK;
 }
@@ -281,12 +289,14 @@ static void scatter_rows(const run_state_view *v, comm *group, const gathered *g
     free(bytes);
 }
 
-status checkpoint_restore(const run_state_view *v, comm *group, const char *path, void (*changed)(const char *line, void *arg), void *arg, error *e)
+status checkpoint_restore(const run_state_view *v, comm *group, const char *path,
+                          void (*changed)(const char *line, void *arg), void *arg, error *e)
 {
     gathered g = {0};
     container c;
     bool open = false;
-    status s = gathered_alloc(&g, v, group) ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory to read a checkpoint");
+    status s = gathered_alloc(&g, v, group) ? STATUS_OK
+                                            : fail(e, STATUS_NO_MEMORY, "no memory to read a checkpoint");
     if (comm_rank(group) == 0 && s == STATUS_OK) {
         s = container_open(&c, path, "checkpoint", CONTAINER_CHECK, e);
         open = s == STATUS_OK;

@@ -36,7 +36,8 @@ status checkpoint_image(const run_state_view *v, comm *group, unsigned char **im
 
 /* Collective.  Opens `path` on rank 0 (checked byte by byte), compares configuration, corpus and layouts with v's, and fills v.
  * changed: told (rank 0) of free keys that differ; may be NULL. */
-status checkpoint_restore(const run_state_view *v, comm *group, const char *path, void (*changed)(const char *line, void *arg), void *arg, error *e);
+status checkpoint_restore(const run_state_view *v, comm *group, const char *path,
+                          void (*changed)(const char *line, void *arg), void *arg, error *e);
 
 /* Not collective.  The one-line digest: SHA-256 over names, types, shapes and bytes of params/, optim/, rows/ in the order of the file and over the progress. */
 status checkpoint_digest(const container *c, char hex[SHA256_HEX], error *e);

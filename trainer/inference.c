@@ -28,7 +28,8 @@ status inference_plan(inference *f, team *t, int T, int B, error *e)
     arena_add(&f->memory, "parameters", (void **)&f->value, f->list.floats * sizeof(float));
     model_plan(&f->model, &f->memory, t, &f->shape, &f->list, T, B, 0, false);
     if (!arena_commit(&f->memory))
-        return fail(e, STATUS_NO_MEMORY, "this model needs %.1f MB, more than the system gives", (double)arena_bytes(&f->memory) / 1e6);
+        return fail(e, STATUS_NO_MEMORY, "this model needs %.1f MB, more than the system gives",
+                    (double)arena_bytes(&f->memory) / 1e6);
     model_zero_state(&f->model);
     return checkpoint_parameters(&f->file, &f->list, f->value, e);
 }
@@ -48,13 +49,17 @@ status inference_same_vocabulary(const inference *f, const corpus *c, error *e)
 {
     const vocabulary *mine = &f->vocab, *theirs = &c->vocab;
     if (mine->size != theirs->size)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: has a vocabulary of %u words, %s one of %u; prepare the text with --vocab and the checkpoint's corpus",
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "%s: has a vocabulary of %u words, %s one of %u; prepare the text with --vocab and the "
+                    "checkpoint's corpus",
                     f->file.path, mine->size, c->file.path, theirs->size);
     for (uint32_t i = 0; i < mine->size; i++) {
         size_t n, m;
         const char *a = vocabulary_word(mine, i, &n), *b = vocabulary_word(theirs, i, &m);
         if (n != m || memcmp(a, b, n) != 0)
-            return fail(e, STATUS_BAD_CHECKPOINT, "%s: word %u is \"%.*s\", in %s it is \"%.*s\"; prepare the text with --vocab and the checkpoint's corpus",
+            return fail(e, STATUS_BAD_CHECKPOINT,
+                        "%s: word %u is \"%.*s\", in %s it is \"%.*s\"; prepare the text with --vocab and "
+                        "the checkpoint's corpus",
                         f->file.path, i, (int)n, a, c->file.path, (int)m, b);
     }
     return STATUS_OK;

@@ -38,7 +38,8 @@ status initial_parameters(const config *c, const params *p, float *value, error 
         if (c->model.init_recurrent == INIT_ORTHOGONAL && begins(q->name, "rnn.weight_hh")) {
             for (size_t at = 0; at < q->count; at += H * H)
                 if (!fill_orthogonal(place, w + at, at, (int)H))
-                    return fail(e, STATUS_NO_MEMORY, "%s: no memory for an orthogonal matrix of %zu x %zu", q->name, H, H);
+                    return fail(e, STATUS_NO_MEMORY, "%s: no memory for an orthogonal matrix of %zu x %zu",
+                                q->name, H, H);
         } else {
             fill_tensor(c, q, place, w);
         }

@@ -51,7 +51,8 @@ static void add_floats(arena *a, const char *name, float **p, size_t n)
     arena_add(a, name, (void **)p, n * sizeof(float));
 }
 
-void model_plan(model *m, arena *a, team *t, const model_shape *s, const params *list, int T, int B, int largest_shard_rows, bool training)
+void model_plan(model *m, arena *a, team *t, const model_shape *s, const params *list, int T, int B,
+                int largest_shard_rows, bool training)
 {
     memset(m, 0, sizeof *m);
     m->shape = *s;
@@ -142,7 +143,8 @@ static float *input_of(model *m, int l)
     return l == 0 ? m->x : m->shape.dropout > 0 ? m->y[l - 1] : m->layer[l - 1].h;
 }
 
-static void train_forward(model *m, team *t, const float *value, const uint32_t *x, int T, int B, const shards *p, uint32_t step)
+static void train_forward(model *m, team *t, const float *value, const uint32_t *x, int T, int B,
+                          const shards *p, uint32_t step)
 {
     const model_shape *s = &m->shape;
     embedding_gather(&m->embedding, t, value + m->list->list[encoder_weight(s)].offset, x, T, B, m->x);
@@ -160,18 +162,20 @@ static void train_forward(model *m, team *t, const float *value, const uint32_t 
     }
 }
 
-void model_train(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B, const shards *p, uint32_t step,
-                 float *gradient, size_t stride, double *nats, model_ready ready, void *arg)
+void model_train(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B,
+                 const shards *p, uint32_t step, float *gradient, size_t stride, double *nats,
+                 model_ready ready, void *arg)
 {
     const model_shape *s = &m->shape;
     const param *list = m->list->list;
-    BUG_IF(T > m->T || B > m->B || B != p->rows, "window %dx%d in a plan of %dx%d, %d rows", T, B, m->T, m->B, p->rows);
+    BUG_IF(T > m->T || B > m->B || B != p->rows, "window %dx%d in a plan of %dx%d, %d rows", T, B, m->T, m->B,
+           p->rows);
     train_forward(m, t, value, x, T, B, p, step);
 
     float *down = m->gradient[0], *next = m->gradient[1];
     const param *W = &list[DECODER_WEIGHT], *b = &list[DECODER_BIAS];
-    linear_ce_train(&m->output, t, value + W->offset, value + b->offset, input_of(m, s->layers), y, T, B, p, down, gradient + W->offset,
-                    gradient + b->offset, stride, nats);
+    linear_ce_train(&m->output, t, value + W->offset, value + b->offset, input_of(m, s->layers), y, T, B, p,
+                    down, gradient + W->offset, gradient + b->offset, stride, nats);
     for (int i = W->bucket; ready && i <= b->bucket; i++)
         ready(arg, i);
     for (int l = s->layers - 1; l >= 0; l--) {
@@ -201,22 +205,24 @@ void model_train(model *m, team *t, const float *value, const uint32_t *x, const
 static const float *evaluate(model *m, team *t, const float *value, const uint32_t *x, int T, int B)
 {
     BUG_IF(T > m->T || B > m->B, "window %dx%d in a plan of %dx%d", T, B, m->T, m->B);
-    embedding_gather(&m->embedding, t, value + m->list->list[encoder_weight(&m->shape)].offset, x, T, B, m->x);
+    embedding_gather(&m->embedding, t, value + m->list->list[encoder_weight(&m->shape)].offset, x, T, B,
+                     m->x);
     return forward_layers(m, t, value, m->x, T, B);
 }
 
-void model_score(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B, float *logp)
+void model_score(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B,
+                 float *logp)
 {
     const param *list = m->list->list;
     const float *h = evaluate(m, t, value, x, T, B);
-    linear_ce_score(&m->output, t, value + list[DECODER_WEIGHT].offset, value + list[DECODER_BIAS].offset, h, y, T, B,
-                    logp);
+    linear_ce_score(&m->output, t, value + list[DECODER_WEIGHT].offset, value + list[DECODER_BIAS].offset, h,
+                    y, T, B, logp);
 }
 
 void model_predict(model *m, team *t, const float *value, const uint32_t *x, int T, int B, float *logp)
 {
     const param *list = m->list->list;
     const float *h = evaluate(m, t, value, x, T, B) + (size_t)(T - 1) * (size_t)B * (size_t)PAD16(m->shape.H);
-    linear_ce_distribution(&m->output, t, value + list[DECODER_WEIGHT].offset, value + list[DECODER_BIAS].offset, h, B,
-                           logp);
+    linear_ce_distribution(&m->output, t, value + list[DECODER_WEIGHT].offset,
+                           value + list[DECODER_BIAS].offset, h, B, logp);
 }

@@ -43,13 +43,14 @@ typedef struct model {
     embedding embedding;
     recurrent layer[LAYERS_MAX];
     linear_ce output;
-    float *x;               /* (T,B,Ep) embedded input, after dropout */
-    float *y[LAYERS_MAX];   /* (T,B,Hp) output of a layer after dropout; the layer's own h without dropout */
-    float *gradient[2];     /* (T,B,max(Hp,Ep)) flowing down, in turns */
+    float *x;             /* (T,B,Ep) embedded input, after dropout */
+    float *y[LAYERS_MAX]; /* (T,B,Hp) output of a layer after dropout; the layer's own h without dropout */
+    float *gradient[2];   /* (T,B,max(Hp,Ep)) flowing down, in turns */
 } model;
 
 /* Registers all memory in a.  training: backward and dropout will be used.  largest_shard_rows: of the training rows (else 0). */
-void model_plan(model *m, arena *a, team *t, const model_shape *s, const params *list, int T, int B, int largest_shard_rows, bool training);
+void model_plan(model *m, arena *a, team *t, const model_shape *s, const params *list, int T, int B,
+                int largest_shard_rows, bool training);
 
 /* Zeroes h, c of all rows. */
 void model_zero_state(model *m);
@@ -61,11 +62,13 @@ float *model_state(model *m, int i, char name[16], int *stride);
  * gradient + n*stride: slab of gradients of node n, written.  nats[n]: loss summed over node n's tokens.
  * ready(arg, bucket) is called as soon as a wire bucket (params.h) is complete, in the order in which they finish; may be NULL. */
 typedef void (*model_ready)(void *arg, int bucket);
-void model_train(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B, const shards *p, uint32_t step,
-                 float *gradient, size_t stride, double *nats, model_ready ready, void *arg);
+void model_train(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B,
+                 const shards *p, uint32_t step, float *gradient, size_t stride, double *nats,
+                 model_ready ready, void *arg);
 
 /* log p(target) of each token, (T,B), without dropout; carries state. */
-void model_score(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B, float *logp);
+void model_score(model *m, team *t, const float *value, const uint32_t *x, const uint32_t *y, int T, int B,
+                 float *logp);
 /* Feeds x (T,B) and writes the distribution after the last step: (B,V) log-probabilities. */
 void model_predict(model *m, team *t, const float *value, const uint32_t *x, int T, int B, float *logp);
 

@@ -36,8 +36,10 @@ status optimizer_check(const config *c, const params *list, error *e)
         for (int i = 0; i < list->count; i++)
             found = found || fnmatch(pattern, list->list[i].name, 0) == 0;
         if (!found)
-            return fail(e, STATUS_BAD_CONFIG, "optim.decay_exclude: \"%s\" is the name of no parameter; they are called as %s and %s", pattern,
-                        list->list[0].name, list->list[list->count - 1].name);
+            return fail(
+                e, STATUS_BAD_CONFIG,
+                "optim.decay_exclude: \"%s\" is the name of no parameter; they are called as %s and %s",
+                pattern, list->list[0].name, list->list[list->count - 1].name);
     }
     return STATUS_OK;
 }
@@ -141,7 +143,8 @@ static double squares(optimizer *o, comm *group, team *t, const float *gradient,
     return sums_blocks(o->square, o->list->blocks);
 }
 
-double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step, double lr, float scale)
+double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step,
+                      double lr, float scale)
 {
     join_tied(o, t, gradient);
     double norm = sqrt(squares(o, group, t, gradient, scale));
@@ -153,8 +156,8 @@ double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *g
         float *state[OPTIM_STATES_MAX] = {NULL};
         for (int j = 0; j < o->states; j++)
             state[j] = o->state[j] + o->at[i];
-        optim_piece(t, &o->settings, step, lr, scale, clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset,
-                    gradient + p->offset, state, p->count);
+        optim_piece(t, &o->settings, step, lr, scale, clip < 1.0 ? (float)clip : 1.0f, o->decays[i],
+                    value + p->offset, gradient + p->offset, state, p->count);
     }
     return norm;
 }

@@ -23,15 +23,15 @@ typedef struct optimizer {
     const params *list;
     int pieces, states;
     piece piece[PARAMS_MAX];
-    bool decays[PARAMS_MAX];          /* of piece i */
-    size_t at[PARAMS_MAX];            /* floats into a state where piece i begins */
-    size_t owned;                     /* floats of one state */
+    bool decays[PARAMS_MAX];            /* of piece i */
+    size_t at[PARAMS_MAX];              /* floats into a state where piece i begins */
+    size_t owned;                       /* floats of one state */
     const char *name[OPTIM_STATES_MAX]; /* "momentum_buffer", ... */
     float *state[OPTIM_STATES_MAX];
-    double *square;        /* per block of the list, in block order */
-    double *square_sent;   /* this rank's, piece after piece */
-    double *square_all;    /* all ranks' */
-    size_t *square_bytes;  /* per rank */
+    double *square;       /* per block of the list, in block order */
+    double *square_sent;  /* this rank's, piece after piece */
+    double *square_all;   /* all ranks' */
+    size_t *square_bytes; /* per rank */
 } optimizer;
 
 /* Does each pattern of optim.decay_exclude name a parameter?  BAD_CONFIG names the one that does not.  Not collective. */
@@ -41,7 +41,8 @@ void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list,
 void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */
 
 /* Collective.  step from 1.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice too); it is changed.  Returns the norm. */
-double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step, double lr, float scale);
+double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step,
+                      double lr, float scale);
 
 /* Collective.  State i of all ranks as one slab (list->floats, padding zero) on rank 0; `slab` is ignored elsewhere.  scratch: list->floats, rank 0. */
 void optimizer_gather(const optimizer *o, comm *group, int i, float *slab, float *scratch);

@@ -76,7 +76,9 @@ static void cut_bucket(const params *p, params_bucket *b, int size)
     for (int r = 0; r <= size; r++) {
         size_t block = b->block0 + b->blocks * (size_t)r / (size_t)size;
         b->cut_block[r] = block;
-        b->cut[r] = r == 0 ? b->begin : r == size || block == b->block0 + b->blocks ? b->end : block_offset(p, block);
+        b->cut[r] = r == 0                                        ? b->begin
+                    : r == size || block == b->block0 + b->blocks ? b->end
+                                                                  : block_offset(p, block);
     }
 }
 
@@ -92,7 +94,8 @@ void params_finish(params *p, int size, int tied_param)
     /* The second gradient of a tied tensor is cut exactly as the tensor, so that both sums meet at one owner. */
     const param *q = &p->list[tied_param];
     const params_bucket *of = &p->bucket[q->bucket];
-    BUG_IF(of->begin != q->offset || of->end != q->offset + round16(q->count), "%s needs a bucket of its own", q->name);
+    BUG_IF(of->begin != q->offset || of->end != q->offset + round16(q->count), "%s needs a bucket of its own",
+           q->name);
     params_bucket *b = &p->bucket[p->buckets];
     p->scatter = p->floats;
     p->gradient_floats = p->floats + round16(q->count);
@@ -135,7 +138,8 @@ int params_pieces(const params *p, int rank, piece *out, int capacity)
     for (int i = 0; i < p->count; i++) {
         const param *q = &p->list[i];
         const params_bucket *b = &p->bucket[q->bucket];
-        size_t first = b->cut_block[rank], last = b->cut_block[rank + 1], end = q->block0 + blocks_of(q->count);
+        size_t first = b->cut_block[rank], last = b->cut_block[rank + 1],
+               end = q->block0 + blocks_of(q->count);
         if (first < q->block0)
             first = q->block0;
         if (last > end)

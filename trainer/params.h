@@ -37,7 +37,7 @@ typedef struct param {
 typedef struct params_bucket {
     size_t begin, end; /* floats of the gradient slab */
     size_t block0, blocks;
-    size_t *cut;      /* size+1: rank r owns [cut[r], cut[r+1]) */
+    size_t *cut;       /* size+1: rank r owns [cut[r], cut[r+1]) */
     size_t *cut_block; /* size+1: the same as block indices */
 } params_bucket;
 
@@ -49,8 +49,8 @@ typedef struct params {
     size_t blocks;
     int buckets; /* of parameters; the scatter bucket of a tied model comes after them */
     params_bucket bucket[PARAMS_MAX];
-    int scatter_of;   /* tied: index of encoder.weight; else -1 */
-    size_t scatter;   /* tied: offset of its second gradient */
+    int scatter_of; /* tied: index of encoder.weight; else -1 */
+    size_t scatter; /* tied: offset of its second gradient */
 } params;
 
 /* Build: init, add in order (a change of bucket number starts a new bucket), finish for a group of `size` ranks. */

@@ -8,7 +8,8 @@ enum { PROBE_T = 5, PROBE_B = 6, PROBE_S = 3, PROBE_V = 41, PROBE_E = 21, PROBE_
 
 void probe_digest(team *t, const cell_kind *cell, char hex[SHA256_HEX])
 {
-    model_shape shape = {.cell = cell, .layers = 2, .V = PROBE_V, .E = PROBE_E, .H = PROBE_H, .dropout = 0.25, .seed = 11};
+    model_shape shape = {
+        .cell = cell, .layers = 2, .V = PROBE_V, .E = PROBE_E, .H = PROBE_H, .dropout = 0.25, .seed = 11};
     params list;
     model m;
     arena a = {0};
@@ -30,7 +31,8 @@ void probe_digest(team *t, const cell_kind *cell, char hex[SHA256_HEX])
     }
     double nats[SHARD_NODES_MAX];
     model_zero_state(&m);
-    model_train(&m, t, value, x, y, PROBE_T, PROBE_B, &rows, 3, gradient, list.gradient_floats, nats, NULL, NULL);
+    model_train(&m, t, value, x, y, PROBE_T, PROBE_B, &rows, 3, gradient, list.gradient_floats, nats, NULL,
+                NULL);
 
     sha256 *h = sha256_new();
     sha256_add(h, nats, sizeof nats[0]);

@@ -10,7 +10,10 @@ typedef struct field {
     size_t offset;
     bool in_digest;
 } field;
-#define FIELD(key, type, member, in_digest) {key, type, offsetof(train_progress, member), in_digest}
+#define FIELD(key, type, member, in_digest)                    \
+    {                                                          \
+        key, type, offsetof(train_progress, member), in_digest \
+    }
 static const field fields[] = {
     FIELD("step", FIELD_INT, step, true),
     FIELD("epoch", FIELD_INT, epoch, true),
@@ -54,13 +57,15 @@ status train_progress_load(train_progress *p, const record *r, const char *where
     for (size_t i = 0; i < FIELDS; i++) {
         const field *f = &fields[i];
         char *at = (char *)p + f->offset;
-        bool found = f->type == FIELD_INT ? record_get_int(r, f->key, (int64_t *)at) : record_get_double(r, f->key, (double *)at);
+        bool found = f->type == FIELD_INT ? record_get_int(r, f->key, (int64_t *)at)
+                                          : record_get_double(r, f->key, (double *)at);
         if (!found)
             return fail(e, STATUS_BAD_CHECKPOINT, "%s: progress lacks \"%s\"", where, f->key);
     }
     if (p->step < 0 || p->epoch < 1 || p->window < 0 || p->tokens < 0)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: progress is impossible: step %lld, epoch %lld, window %lld", where, (long long)p->step,
-                    (long long)p->epoch, (long long)p->window);
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "%s: progress is impossible: step %lld, epoch %lld, window %lld", where,
+                    (long long)p->step, (long long)p->epoch, (long long)p->window);
     return STATUS_OK;
 }
 

@@ -14,8 +14,10 @@ enum { MASK_STEPS = UINT16_MAX + 1 }; /* steps of a window that random numbers t
 
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
 {
-    static const char *const cells[] = {[CELL_RNN_TANH] = "rnn_tanh", [CELL_RNN_RELU] = "rnn_relu", [CELL_LSTM] = "lstm", [CELL_GRU] = "gru"};
-    const char *name = c->model.cell == CELL_GRU && c->model.reset == RESET_BEFORE ? "gru_before" : cells[c->model.cell];
+    static const char *const cells[] = {
+        [CELL_RNN_TANH] = "rnn_tanh", [CELL_RNN_RELU] = "rnn_relu", [CELL_LSTM] = "lstm", [CELL_GRU] = "gru"};
+    const char *name =
+        c->model.cell == CELL_GRU && c->model.reset == RESET_BEFORE ? "gru_before" : cells[c->model.cell];
     *s = (model_shape){.cell = cell_find(name),
                        .layers = (int)c->model.layers,
                        .V = (int)V,
@@ -26,11 +28,14 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
                        .seed = (uint64_t)c->train.seed};
     BUG_IF(!s->cell, "no cell \"%s\"", name);
     if (s->layers > LAYERS_MAX)
-        return fail(e, STATUS_BAD_CONFIG, "model.layers is %d; at most %d are possible", s->layers, LAYERS_MAX);
+        return fail(e, STATUS_BAD_CONFIG, "model.layers is %d; at most %d are possible", s->layers,
+                    LAYERS_MAX);
     if (V > INT32_MAX / 2)
         return fail(e, STATUS_BAD_CONFIG, "a vocabulary of %u words is too large for one output layer", V);
     if (c->model.dropout > 0 && c->data.bptt > MASK_STEPS)
-        return fail(e, STATUS_BAD_CONFIG, "data.bptt is %lld; with dropout at most %d are possible, for masks of later steps would be those of earlier ones",
+        return fail(e, STATUS_BAD_CONFIG,
+                    "data.bptt is %lld; with dropout at most %d are possible, for masks of later steps would "
+                    "be those of earlier ones",
                     (long long)c->data.bptt, MASK_STEPS);
     return STATUS_OK;
 }
@@ -54,7 +59,8 @@ static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, in
     run_estimate part = {0};
     arena_add(a, "parameters", (void **)&r->value, r->list.floats * sizeof(float));
     part.parameters = arena_bytes(a);
-    arena_add(a, "gradients", (void **)&r->gradient, r->list.gradient_floats * (size_t)rows->nodes * sizeof(float));
+    arena_add(a, "gradients", (void **)&r->gradient,
+              r->list.gradient_floats * (size_t)rows->nodes * sizeof(float));
     part.gradients = arena_bytes(a) - part.parameters;
     optimizer_plan(&r->optimizer, a, r->config, &r->list, rank, size);
     part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
@@ -76,7 +82,8 @@ static status check_validation(const config *c, const corpus *data, error *e)
                                                             : NULL;
     if (!key || data->ids[SPLIT_VALID])
         return STATUS_OK;
-    return fail(e, STATUS_BAD_CONFIG, "%s: has no effect without a validation split, which %s lacks", key, data->file.path);
+    return fail(e, STATUS_BAD_CONFIG, "%s: has no effect without a validation split, which %s lacks", key,
+                data->file.path);
 }
 
 /* All splits, though the test's is needed last: that it is too short is better said before the training than after it. */
@@ -86,15 +93,21 @@ static status open_rows(run *r, error *e)
     int size = comm_size(r->group), rank = comm_rank(r->group);
     int B = (int)c->data.batch_size, S = (int)c->data.shards, T = (int)c->data.bptt;
     if (size > S)
-        return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard: start at most %d ranks, or set data.shards (it changes "
-                    "the sums' order and so the bits)", size, S, S);
-    status s = lm_rows_open(&r->train, &r->corpus, SPLIT_TRAIN, LM_TRAIN, B, S, T, rank, size, "data.batch_size", e);
+        return fail(e, STATUS_BAD_CONFIG,
+                    "%d ranks for data.shards = %d; each rank needs a shard: start at most %d ranks, or set "
+                    "data.shards (it changes "
+                    "the sums' order and so the bits)",
+                    size, S, S);
+    status s =
+        lm_rows_open(&r->train, &r->corpus, SPLIT_TRAIN, LM_TRAIN, B, S, T, rank, size, "data.batch_size", e);
     r->has_valid = s == STATUS_OK && r->corpus.ids[SPLIT_VALID];
     if (r->has_valid)
-        s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank, size, "eval.batch_size", e);
+        s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
+                         size, "eval.batch_size", e);
     r->has_test = s == STATUS_OK && r->has_valid && r->corpus.ids[SPLIT_TEST];
     if (r->has_test)
-        s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank, size, "eval.batch_size", e);
+        s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
+                         size, "eval.batch_size", e);
     return s == STATUS_OK ? check_validation(c, &r->corpus, e) : s;
 }
 
@@ -108,15 +121,20 @@ static status check_same(run *r, error *e)
     sha256_of(yaml, strlen(yaml), text);
     free(yaml);
     if (!comm_same(r->group, text, SHA256_HEX, &odd))
-        s = fail(e, STATUS_BAD_CONFIG, "rank %d has another configuration than rank 0 (its environment, or its copy of a file)", odd);
+        s = fail(e, STATUS_BAD_CONFIG,
+                 "rank %d has another configuration than rank 0 (its environment, or its copy of a file)",
+                 odd);
     else if (!comm_same(r->group, r->corpus.digest, SHA256_HEX, &odd))
-        s = fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd, r->corpus.file.path);
+        s = fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
+                 r->corpus.file.path);
     if (s != STATUS_OK)
         return s;
     probe_digest(r->team, r->shape.cell, probe);
     if (!comm_same(r->group, probe, SHA256_HEX, &odd))
-        s = fail(e, STATUS_INTERNAL, "rank %d computes other bits than rank 0 with the kernels \"%s\"; its CPU or memory is not to be trusted", odd,
-                 kernels_name(team_kernels(r->team)));
+        s = fail(e, STATUS_INTERNAL,
+                 "rank %d computes other bits than rank 0 with the kernels \"%s\"; its CPU or memory is not "
+                 "to be trusted",
+                 odd, kernels_name(team_kernels(r->team)));
     return s;
 }
 
@@ -126,8 +144,10 @@ static status plan_exchange(run *r, error *e)
     int count = params_wire_buckets(&r->list);
     comm_bucket buckets[PARAMS_MAX];
     for (int i = 0; i < count; i++)
-        buckets[i] = (comm_bucket){.begin = r->list.bucket[i].begin, .end = r->list.bucket[i].end, .cut = r->list.bucket[i].cut};
-    return comm_plan(r->group, buckets, count, (int)r->config->data.batch_size, (int)r->config->data.shards, e);
+        buckets[i] = (comm_bucket){
+            .begin = r->list.bucket[i].begin, .end = r->list.bucket[i].end, .cut = r->list.bucket[i].cut};
+    return comm_plan(r->group, buckets, count, (int)r->config->data.batch_size, (int)r->config->data.shards,
+                     e);
 }
 
 /* ---- run directory (rank 0) -------------------------------------------------------------------------------------- */
@@ -175,8 +195,11 @@ static status nothing_beyond(const run *r, error *e)
         s = store_list(r->config->run.dir, kind, &paths, &n, e);
         store_path(r->config->run.dir, kind, r->progress.step, here);
         if (s == STATUS_OK && n > 0 && strcmp(paths[0], here) > 0)
-            s = fail(e, STATUS_BAD_CONFIG, "%s: is beyond step %lld, from which --resume is asked to go on; move it away, set another run.dir, or go on from the "
-                     "newest with --resume auto", paths[0], (long long)r->progress.step);
+            s = fail(e, STATUS_BAD_CONFIG,
+                     "%s: is beyond step %lld, from which --resume is asked to go on; move it away, set "
+                     "another run.dir, or go on from the "
+                     "newest with --resume auto",
+                     paths[0], (long long)r->progress.step);
         store_list_free(paths, n);
     }
     return s;
@@ -196,8 +219,10 @@ static status choose_start(run *r, const train_options *o, char **path, error *e
     if (s != STATUS_OK || count == 0)
         return s;
     if (!o->overwrite)
-        return fail(e, STATUS_BAD_CONFIG, "%s: already holds %zu checkpoint%s; continue that run with --resume auto, or lose it with --overwrite", dir,
-                    count, count == 1 ? "" : "s");
+        return fail(e, STATUS_BAD_CONFIG,
+                    "%s: already holds %zu checkpoint%s; continue that run with --resume auto, or lose it "
+                    "with --overwrite",
+                    dir, count, count == 1 ? "" : "s");
     if (o->dry_run)
         return STATUS_OK;
     s = remove_all(dir, STORE_BEST, e);
@@ -256,7 +281,8 @@ static status start_state(run *r, const train_options *o, error *e)
         s = open_log(r, e);
     s = comm_agree(r->group, s, e);
     if (s == STATUS_OK && r->resumed)
-        log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step, (long long)r->progress.epoch);
+        log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
+                 (long long)r->progress.epoch);
 done:
     free(chosen);
     return s;
@@ -271,7 +297,8 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
     r->group = group;
     r->team = t;
     /* One rank of each host reads every byte of the corpus to check it; the others trust the file it has checked. */
-    status s = corpus_open(&r->corpus, c->data.corpus, comm_host_rank(group) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
+    status s = corpus_open(&r->corpus, c->data.corpus,
+                           comm_host_rank(group) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     r->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK)
         s = run_shape(c, r->corpus.vocab.size, &r->shape, e);
@@ -286,9 +313,11 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
     s = optimizer_check(c, &r->list, e); /* the same on all ranks, as the configuration is */
     if (s != STATUS_OK)
         return s;
-    plan_memory(r, &r->train.shards, r->has_valid ? r->valid.shards.rows : 0, comm_rank(group), comm_size(group), NULL);
+    plan_memory(r, &r->train.shards, r->has_valid ? r->valid.shards.rows : 0, comm_rank(group),
+                comm_size(group), NULL);
     if (!arena_commit(&r->memory))
-        s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives", (double)arena_bytes(&r->memory) / 1e6);
+        s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives",
+                 (double)arena_bytes(&r->memory) / 1e6);
     s = comm_agree(group, s, e); /* before the plan, which is collective itself */
     if (s == STATUS_OK)
         s = plan_exchange(r, e);
@@ -328,10 +357,12 @@ run_state_view run_view(run *r)
 bool run_finished(const run *r)
 {
     const config *c = r->config;
-    return r->progress.epoch > c->train.epochs || (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
+    return r->progress.epoch > c->train.epochs ||
+           (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
 }
 
-status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out, error *e)
+status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out,
+                          error *e)
 {
     run r = {.config = c, .team = t};
     shards rows, valid;
@@ -348,7 +379,8 @@ status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int si
     for (int i = 0; size > 1 && i < size; i++) { /* each rank sends this one's piece of each of its nodes */
         shards theirs;
         shards_init(&theirs, B, S, i, size);
-        out->exchange += (size_t)(i == rank ? 0 : theirs.nodes) * params_owned_floats(&r.list, rank) * sizeof(float);
+        out->exchange +=
+            (size_t)(i == rank ? 0 : theirs.nodes) * params_owned_floats(&r.list, rank) * sizeof(float);
     }
     for (int i = 0; i < r.list.count; i++)
         out->parameter_count += r.list.list[i].count;

@@ -48,8 +48,8 @@ typedef struct run {
     model checker;   /* of evaluation, on the same parameters */
     optimizer optimizer;
     train_progress progress;
-    store *store;    /* NULL unless rank 0 */
-    run_log *log;    /* NULL unless rank 0 */
+    store *store; /* NULL unless rank 0 */
+    run_log *log; /* NULL unless rank 0 */
     bool resumed;
     int64_t steps_per_epoch;
 } run;
@@ -70,6 +70,7 @@ typedef struct run_estimate {
     size_t parameters, gradients, optimizer, activations, exchange, total, checkpoint;
     uint64_t parameter_count;
 } run_estimate;
-status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out, error *e);
+status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out,
+                          error *e);
 
 #endif

@@ -13,7 +13,8 @@ static int more_probable(const void *x, const void *y)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
-uint32_t sample_draw(const sample_settings *s, const float *logp, uint32_t V, uint32_t place, sample_candidate *work)
+uint32_t sample_draw(const sample_settings *s, const float *logp, uint32_t V, uint32_t place,
+                     sample_candidate *work)
 {
     uint32_t n = 0;
     for (uint32_t v = 0; v < V; v++)

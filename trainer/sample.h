@@ -23,6 +23,7 @@ typedef struct sample_candidate {
 } sample_candidate;
 
 /* Draws token number `place` from logp (V).  work: V candidates of the caller. */
-uint32_t sample_draw(const sample_settings *s, const float *logp, uint32_t V, uint32_t place, sample_candidate *work);
+uint32_t sample_draw(const sample_settings *s, const float *logp, uint32_t V, uint32_t place,
+                     sample_candidate *work);
 
 #endif

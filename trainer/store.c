@@ -55,7 +55,8 @@ status store_open(store **out, const char *dir, int64_t keep_last, int64_t keep_
 static long long step_of(const char *name, store_kind kind)
 {
     size_t n = strlen(prefixes[kind]);
-    if (strncmp(name, prefixes[kind], n) != 0 || name[n] != '-' || strlen(name) != n + 1 + 10 + 3 || strcmp(name + n + 11, ".h5") != 0)
+    if (strncmp(name, prefixes[kind], n) != 0 || name[n] != '-' || strlen(name) != n + 1 + 10 + 3 ||
+        strcmp(name + n + 11, ".h5") != 0)
         return -1;
     long long step = 0;
     for (size_t i = n + 1; i < n + 11; i++) {
@@ -105,7 +106,8 @@ status store_settle(store *st, error *e)
     if (st->job.result == STATUS_OK)
         return STATUS_OK;
     *e = st->job.e;
-    return fail_as(e, STATUS_BAD_CHECKPOINT, "checkpoint of step %lld was not saved", (long long)st->job.step);
+    return fail_as(e, STATUS_BAD_CHECKPOINT, "checkpoint of step %lld was not saved",
+                   (long long)st->job.step);
 }
 
 /* Signals belong to the main thread: the writer is born with all of them blocked. */
@@ -119,7 +121,8 @@ static int start_thread(store *st)
     return failed;
 }
 
-status store_save(store *st, store_kind kind, int64_t step, unsigned char *image, size_t bytes, bool wait, error *e)
+status store_save(store *st, store_kind kind, int64_t step, unsigned char *image, size_t bytes, bool wait,
+                  error *e)
 {
     if (!st)
         return STATUS_OK;
@@ -172,7 +175,8 @@ status store_list(const char *dir, store_kind kind, char ***paths, size_t *count
     *count = 0;
     DIR *d = opendir(dir);
     if (!d)
-        return errno == ENOENT ? STATUS_OK : fail(e, STATUS_IO_FAILED, "%s: cannot be listed: %s", dir, strerror(errno));
+        return errno == ENOENT ? STATUS_OK
+                               : fail(e, STATUS_IO_FAILED, "%s: cannot be listed: %s", dir, strerror(errno));
     size_t capacity = 0;
     status s = STATUS_OK;
     for (struct dirent *entry; s == STATUS_OK && (entry = readdir(d));) {
@@ -214,7 +218,8 @@ void store_list_free(char **paths, size_t count)
     free(paths);
 }
 
-status store_newest_good(const char *dir, store_kind kind, char **path, void (*skipped)(const char *line, void *arg), void *arg, error *e)
+status store_newest_good(const char *dir, store_kind kind, char **path,
+                         void (*skipped)(const char *line, void *arg), void *arg, error *e)
 {
     char **paths;
     size_t count;
@@ -235,7 +240,8 @@ status store_newest_good(const char *dir, store_kind kind, char **path, void (*s
         }
     }
     if (count && !*path && s == STATUS_OK)
-        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: none of its %zu checkpoints is whole; move them away to start afresh", dir, count);
+        s = fail(e, STATUS_BAD_CHECKPOINT,
+                 "%s: none of its %zu checkpoints is whole; move them away to start afresh", dir, count);
     store_list_free(paths, count);
     return s;
 }
@@ -245,7 +251,8 @@ status store_resolve(const char *what, bool last, char **path, error *e)
     struct stat st;
     *path = NULL;
     if (stat(what, &st) != 0)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: %s; a checkpoint or a run directory is needed", what, strerror(errno));
+        return fail(e, STATUS_BAD_CHECKPOINT, "%s: %s; a checkpoint or a run directory is needed", what,
+                    strerror(errno));
     if (!S_ISDIR(st.st_mode)) {
         *path = strdup(what);
         return *path ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "%s: no memory", what);

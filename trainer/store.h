@@ -26,7 +26,8 @@ status store_close(store *s, error *e);
 
 /* Takes the image (malloc'ed) and writes it.  wait = false: in the background; then the result is that of the *previous* write, if it had not been asked for yet.
  * wait = true: returns when the file is on the disk.  On failure the earlier files are untouched. */
-status store_save(store *s, store_kind kind, int64_t step, unsigned char *image, size_t bytes, bool wait, error *e);
+status store_save(store *s, store_kind kind, int64_t step, unsigned char *image, size_t bytes, bool wait,
+                  error *e);
 
 /* Waits for the write in flight, if any, and hands out its result once. */
 status store_settle(store *s, error *e);
@@ -38,7 +39,8 @@ status store_list(const char *dir, store_kind kind, char ***paths, size_t *count
 void store_list_free(char **paths, size_t count);
 /* The newest checkpoint whose bytes are all right (*path malloc'ed; NULL if there is no file at all).  Damaged newer ones are told to `skipped` and left in place.
  * Some, but no good one: BAD_CHECKPOINT. */
-status store_newest_good(const char *dir, store_kind kind, char **path, void (*skipped)(const char *line, void *arg), void *arg, error *e);
+status store_newest_good(const char *dir, store_kind kind, char **path,
+                         void (*skipped)(const char *line, void *arg), void *arg, error *e);
 /* What a user names: a file, or a run directory (best, unless `last`, or newest where there is no best). *path malloc'ed. */
 status store_resolve(const char *what, bool last, char **path, error *e);
 

@@ -20,9 +20,10 @@ typedef struct loop {
     run *r;
     double last_save, interval_start, epoch_start; /* seconds */
     double lr, norm;
-    int64_t tokens_here;   /* this rank's, of the log interval */
-    int64_t tokens, steps; /* all ranks', of the interval as far as this process has trained it: what its seconds have brought */
-    uint64_t bytes_sent;   /* at the last log line */
+    int64_t tokens_here; /* this rank's, of the log interval */
+    int64_t tokens,
+        steps; /* all ranks', of the interval as far as this process has trained it: what its seconds have brought */
+    uint64_t bytes_sent; /* at the last log line */
     progress *bar;
 } loop;
 
@@ -49,8 +50,8 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
     const shards *p = &r->train.shards;
     size_t half = (size_t)c->data.bptt * (size_t)p->rows;
     double node_nats[SHARD_NODES_MAX];
-    model_train(&r->model, r->team, r->value, r->ids, r->ids + half, steps, p->rows, p, (uint32_t)r->progress.step, r->gradient,
-                r->list.gradient_floats, node_nats, send_bucket, r);
+    model_train(&r->model, r->team, r->value, r->ids, r->ids + half, steps, p->rows, p,
+                (uint32_t)r->progress.step, r->gradient, r->list.gradient_floats, node_nats, send_bucket, r);
     *nats = comm_sum_nodes(r->group, node_nats);
     comm_reduce_finish(r->group, r->team, r->gradient);
     l->norm = NAN;
@@ -58,7 +59,8 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
         return;
     double count = c->optim.loss_scale == LOSS_TOKEN_MEAN ? (double)tokens : (double)c->data.batch_size;
     l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
-    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, r->progress.step + 1, l->lr, (float)(1.0 / count));
+    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, r->progress.step + 1,
+                             l->lr, (float)(1.0 / count));
     if (!isfinite(l->norm))
         return;
     for (int i = 0; i < r->list.buckets; i++)
@@ -122,7 +124,8 @@ static void log_interval(loop *l)
 {
     run *r = l->r;
     train_progress *p = &r->progress;
-    double now = seconds_now(), seconds = now - l->interval_start, nats = p->interval.nats / (double)p->interval.tokens;
+    double now = seconds_now(), seconds = now - l->interval_start,
+           nats = p->interval.nats / (double)p->interval.tokens;
     log_batches(r->log, &(log_batch){.epoch = p->epoch,
                                      .batch = p->window,
                                      .batches = r->steps_per_epoch,
@@ -149,12 +152,16 @@ static void log_start(loop *l)
     run *r = l->r;
     const config *c = r->config;
     log_line(r->log, "%s: %llu tokens, vocabulary %u; %s %d x %d, %zu parameters", r->corpus.file.path,
-             (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name, r->shape.layers, r->shape.H,
-             r->list.floats);
-    log_line(r->log, "%d rank%s x %d thread%s, kernels %s; %lld rows in %lld shards, windows of %lld, %lld batches an epoch (%llu tokens dropped)",
-             comm_size(r->group), comm_size(r->group) == 1 ? "" : "s", team_threads(r->team), team_threads(r->team) == 1 ? "" : "s",
-             kernels_name(team_kernels(r->team)), (long long)c->data.batch_size, (long long)c->data.shards, (long long)c->data.bptt,
-             (long long)r->steps_per_epoch, (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
+             (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name,
+             r->shape.layers, r->shape.H, r->list.floats);
+    log_line(r->log,
+             "%d rank%s x %d thread%s, kernels %s; %lld rows in %lld shards, windows of %lld, %lld batches "
+             "an epoch (%llu tokens dropped)",
+             comm_size(r->group), comm_size(r->group) == 1 ? "" : "s", team_threads(r->team),
+             team_threads(r->team) == 1 ? "" : "s", kernels_name(team_kernels(r->team)),
+             (long long)c->data.batch_size, (long long)c->data.shards, (long long)c->data.bptt,
+             (long long)r->steps_per_epoch,
+             (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
     record *m = metrics_of(l, "start");
     record_set_int(m, "ranks", comm_size(r->group));
     record_set_int(m, "threads", team_threads(r->team));
@@ -177,8 +184,11 @@ static status check_finite(const run *r, error *e)
 {
     for (size_t i = 0; i < r->list.floats; i++)
         if (!isfinite(r->value[i]))
-            return fail(e, STATUS_INTERNAL, "a parameter is not finite after step %lld: stopped, nothing of it is saved; the last good checkpoint in %s "
-                        "is kept; a smaller optim.lr or optim.clip_norm may help", (long long)r->progress.step, r->config->run.dir);
+            return fail(e, STATUS_INTERNAL,
+                        "a parameter is not finite after step %lld: stopped, nothing of it is saved; the "
+                        "last good checkpoint in %s "
+                        "is kept; a smaller optim.lr or optim.clip_norm may help",
+                        (long long)r->progress.step, r->config->run.dir);
     return STATUS_OK;
 }
 
@@ -273,7 +283,8 @@ static bool log_due(const loop *l)
 static bool save_due(const loop *l, uint32_t flags, bool epoch_ended)
 {
     const config *c = l->r->config;
-    int64_t step = l->r->progress.step, every = c->run.checkpoint_every_steps, epochs = c->run.checkpoint_every_epochs;
+    int64_t step = l->r->progress.step, every = c->run.checkpoint_every_steps,
+            epochs = c->run.checkpoint_every_epochs;
     return (flags & (FLAG_SAVE | FLAG_TIME)) || (every && step % every == 0) ||
            (epoch_ended && epochs && (l->r->progress.epoch - 1) % epochs == 0);
 }
@@ -302,8 +313,11 @@ static status next_window(loop *l, uint32_t *flags, error *e)
 static status diverged(const loop *l, double nats, error *e)
 {
     const train_progress *p = &l->r->progress;
-    return fail(e, STATUS_INTERNAL, "%s is not finite at step %lld (epoch %lld, batch %lld): stopped; the last good checkpoint in %s is kept; a smaller optim.lr or "
-                "optim.clip_norm may help", isfinite(nats) ? "the gradient" : "the loss", (long long)p->step + 1, (long long)p->epoch,
+    return fail(e, STATUS_INTERNAL,
+                "%s is not finite at step %lld (epoch %lld, batch %lld): stopped; the last good checkpoint "
+                "in %s is kept; a smaller optim.lr or "
+                "optim.clip_norm may help",
+                isfinite(nats) ? "the gradient" : "the loss", (long long)p->step + 1, (long long)p->epoch,
                 (long long)p->window + 1, l->r->config->run.dir);
 }
 
@@ -332,7 +346,10 @@ static status steps(loop *l, error *e)
             break;
         if (flags & FLAG_STOP) {
             s = save(l, STORE_CHECKPOINT, true, e);
-            return s == STATUS_OK ? fail(e, STATUS_SAVED, "saved at step %lld on request; start again with --resume auto", (long long)p->step) : s;
+            return s == STATUS_OK ? fail(e, STATUS_SAVED,
+                                         "saved at step %lld on request; start again with --resume auto",
+                                         (long long)p->step)
+                                  : s;
         }
         if (save_due(l, flags, p->epoch != epoch))
             s = save(l, STORE_CHECKPOINT, false, e);
@@ -353,7 +370,8 @@ static status read_best(run *r, int64_t *tested, error *e)
         return STATUS_OK;
     store_path(r->config->run.dir, STORE_BEST, p->best_step, path);
     if (container_open(&best, path, "checkpoint", CONTAINER_CHECK, &why) != STATUS_OK) {
-        log_line(r->log, "warning: the best parameters are not at hand, those of step %lld are tested: %s", (long long)p->step, why.text);
+        log_line(r->log, "warning: the best parameters are not at hand, those of step %lld are tested: %s",
+                 (long long)p->step, why.text);
         return STATUS_OK;
     }
     status s = checkpoint_parameters(&best, &r->list, r->value, e);
@@ -397,8 +415,8 @@ static bool was_done(const run *r)
     record *said = NULL;
     snprintf(path, sizeof path, "%s/status.json", r->config->run.dir);
     bool done = disk_read_file(path, 1 << 20, &text, &n, NULL) == STATUS_OK &&
-                record_parse(&said, (const char *)text, n, path, NULL) == STATUS_OK && record_get_text(said, "state", &state) &&
-                strcmp(state, "done") == 0;
+                record_parse(&said, (const char *)text, n, path, NULL) == STATUS_OK &&
+                record_get_text(said, "state", &state) && strcmp(state, "done") == 0;
     record_free(said);
     free(text);
     return done;
@@ -409,8 +427,8 @@ static status finished_before(loop *l, error *e)
 {
     run *r = l->r;
     bool done = comm_any(r->group, comm_rank(r->group) == 0 && was_done(r)) != 0 || !r->has_test;
-    log_line(r->log, "%s: this run is finished (step %lld); %s", r->config->run.dir, (long long)r->progress.step,
-             done ? "nothing to do" : "only its test is left");
+    log_line(r->log, "%s: this run is finished (step %lld); %s", r->config->run.dir,
+             (long long)r->progress.step, done ? "nothing to do" : "only its test is left");
     return done ? STATUS_OK : final_test(l, e);
 }
 
@@ -423,7 +441,8 @@ status train_run(run *r, error *e)
     l.interval_start = l.epoch_start = l.last_save;
     if (run_finished(r)) {
         status s = finished_before(&l, e);
-        log_state(r->log, s == STATUS_OK ? RUN_DONE : RUN_FAILED, r->progress.step, s, s == STATUS_OK ? "finished" : e->text);
+        log_state(r->log, s == STATUS_OK ? RUN_DONE : RUN_FAILED, r->progress.step, s,
+                  s == STATUS_OK ? "finished" : e->text);
         return s;
     }
     log_start(&l);
@@ -438,7 +457,13 @@ status train_run(run *r, error *e)
     bool finished = s == STATUS_OK && run_finished(r);
     if (finished)
         s = final_test(&l, e);
-    log_state(r->log, s == STATUS_OK ? (finished ? RUN_DONE : RUN_SAVED) : s == STATUS_SAVED ? RUN_SAVED : RUN_FAILED, r->progress.step, s,
-              s != STATUS_OK ? e->text : finished ? "finished" : "paused at train.steps");
+    log_state(r->log,
+              s == STATUS_OK      ? (finished ? RUN_DONE : RUN_SAVED)
+              : s == STATUS_SAVED ? RUN_SAVED
+                                  : RUN_FAILED,
+              r->progress.step, s,
+              s != STATUS_OK ? e->text
+              : finished     ? "finished"
+                             : "paused at train.steps");
     return s;
 }

@@ -33,8 +33,10 @@ static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int
     for (int rank = 0; rank < size; rank++) {
         lm_rows r;
         error e = {0};
-        assert_int_equal(lm_rows_open(&r, c, SPLIT_TRAIN, use, B, S, T, rank, size, "data.batch_size", &e), STATUS_OK);
-        uint32_t *x = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *x), *y = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *y);
+        assert_int_equal(lm_rows_open(&r, c, SPLIT_TRAIN, use, B, S, T, rank, size, "data.batch_size", &e),
+                         STATUS_OK);
+        uint32_t *x = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *x),
+                 *y = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *y);
         for (uint64_t w = 0; w < lm_windows(&r); w++) {
             int steps = lm_window_steps(&r, w);
             uint64_t counted = 0;
@@ -42,7 +44,8 @@ static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int
             for (int t = 0; t < steps; t++)
                 for (int b = 0; b < r.shards.rows; b++) {
                     uint32_t in = x[t * r.shards.rows + b], out = y[t * r.shards.rows + b];
-                    bool beyond = r.longer && w + 1 == lm_windows(&r) && t + 1 == steps && (uint64_t)(r.shards.row0 + b) >= r.longer;
+                    bool beyond = r.longer && w + 1 == lm_windows(&r) && t + 1 == steps &&
+                                  (uint64_t)(r.shards.row0 + b) >= r.longer;
                     if (beyond)
                         continue;
                     assert_int_equal(out, in + 1);
@@ -69,7 +72,8 @@ static void test_every_token_once(void **state)
     static uint32_t ids[TOKENS];
     static int targets[TOKENS];
     corpus c = fake_corpus(ids);
-    static const int cases[][4] = {{1, 1, 7, 1}, {4, 4, 10, 3}, {20, 8, 35, 7}, {19, 4, 9, 2}, {10, 16, 35, 5}, {7, 3, 1000, 3}, {504, 8, 1, 2}};
+    static const int cases[][4] = {{1, 1, 7, 1},    {4, 4, 10, 3},   {20, 8, 35, 7}, {19, 4, 9, 2},
+                                   {10, 16, 35, 5}, {7, 3, 1000, 3}, {504, 8, 1, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int B = cases[i][0], S = cases[i][1], T = cases[i][2], size = cases[i][3];
         walk(&c, LM_EVALUATE, B, S, T, size, targets);
@@ -94,10 +98,12 @@ static void test_too_many_rows_are_refused(void **state)
     corpus c = fake_corpus(ids);
     lm_rows r;
     error e = {0};
-    assert_int_equal(lm_rows_open(&r, &c, SPLIT_TRAIN, LM_TRAIN, 505, 8, 9, 0, 1, "data.batch_size", &e), STATUS_BAD_CONFIG);
+    assert_int_equal(lm_rows_open(&r, &c, SPLIT_TRAIN, LM_TRAIN, 505, 8, 9, 0, 1, "data.batch_size", &e),
+                     STATUS_BAD_CONFIG);
     assert_non_null(strstr(e.text, "data.batch_size"));
     assert_non_null(strstr(e.text, "at most 504"));
-    assert_int_equal(lm_rows_open(&r, &c, SPLIT_VALID, LM_EVALUATE, 1, 1, 9, 0, 1, "eval.batch_size", &e), STATUS_BAD_DATA);
+    assert_int_equal(lm_rows_open(&r, &c, SPLIT_VALID, LM_EVALUATE, 1, 1, 9, 0, 1, "eval.batch_size", &e),
+                     STATUS_BAD_DATA);
 }
 
 int main(void)

@@ -111,7 +111,11 @@ static void test_a_fault_at_every_call(void **state)
     static const struct {
         fault_kind kind;
         int number;
-    } faults[] = {{FAULT_ERROR, ENOSPC}, {FAULT_ERROR, EIO}, {FAULT_ERROR_STAYS, ENOSPC}, {FAULT_SHORT, 0}, {FAULT_NOTHING, 0}};
+    } faults[] = {{FAULT_ERROR, ENOSPC},
+                  {FAULT_ERROR, EIO},
+                  {FAULT_ERROR_STAYS, ENOSPC},
+                  {FAULT_SHORT, 0},
+                  {FAULT_NOTHING, 0}};
     for (size_t f = 0; f < sizeof faults / sizeof faults[0]; f++) {
         int n = 1;
         while (one_fault(faults[f].kind, n, faults[f].number))
@@ -209,11 +213,13 @@ static void test_damaged_files_are_passed_over(void **state)
     assert_int_equal(store_close(s, &e), STATUS_OK);
     damage(scratch_path("ckpt-0000000002.h5"));
     assert_int_equal(newest(), 1);
-    assert_int_equal(store_newest_good(scratch_folder(), STORE_CHECKPOINT, &path, tell, &told, &e), STATUS_OK);
+    assert_int_equal(store_newest_good(scratch_folder(), STORE_CHECKPOINT, &path, tell, &told, &e),
+                     STATUS_OK);
     free(path);
     assert_int_equal(told, 1);
     damage(scratch_path("ckpt-0000000001.h5"));
-    assert_int_equal(store_newest_good(scratch_folder(), STORE_CHECKPOINT, &path, tell, &told, &e), STATUS_BAD_CHECKPOINT);
+    assert_int_equal(store_newest_good(scratch_folder(), STORE_CHECKPOINT, &path, tell, &told, &e),
+                     STATUS_BAD_CHECKPOINT);
     remove_checkpoints();
 }
 

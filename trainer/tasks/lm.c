@@ -6,15 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-status lm_rows_open(lm_rows *r, const corpus *c, split_name split, lm_use use, int B, int S, int T, int rank, int size, const char *key, error *e)
+status lm_rows_open(lm_rows *r, const corpus *c, split_name split, lm_use use, int B, int S, int T, int rank,
+                    int size, const char *key, error *e)
 {
     memset(r, 0, sizeof *r);
     uint64_t tokens = c->tokens[split];
     if (!c->ids[split])
         return fail(e, STATUS_BAD_DATA, "%s: has no %s split", c->file.path, split_names[split]);
     if (tokens / (uint64_t)B < 2)
-        return fail(e, STATUS_BAD_CONFIG, "%s: %d rows of the %s split leave fewer than 2 tokens in each; %s has %llu tokens there, so at most %llu rows are possible",
-                    key, B, split_names[split], c->file.path, (unsigned long long)tokens, (unsigned long long)(tokens / 2));
+        return fail(e, STATUS_BAD_CONFIG,
+                    "%s: %d rows of the %s split leave fewer than 2 tokens in each; %s has %llu tokens "
+                    "there, so at most %llu rows are possible",
+                    key, B, split_names[split], c->file.path, (unsigned long long)tokens,
+                    (unsigned long long)(tokens / 2));
     r->corpus = c;
     r->split = split;
     r->tokens = tokens;
@@ -149,15 +153,19 @@ static double tree_sum(const double *leaf, int a, int b)
     return tree_sum(leaf, a, middle) + tree_sum(leaf + (middle - a), middle, b);
 }
 
-status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, lm_result *out, error *e)
+status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each,
+                   lm_result *out, error *e)
 {
     const shards *p = &r->shards;
     size_t tokens = (size_t)r->T * (size_t)(p->rows ? p->rows : 1);
-    uint64_t windows = p->rows ? lm_windows(r) : 0; /* fewer rows than shards: some ranks have none, and no model either */
+    uint64_t windows =
+        p->rows ? lm_windows(r) : 0; /* fewer rows than shards: some ranks have none, and no model either */
     uint32_t *ids = malloc(2 * tokens * sizeof *ids);
     float *logp = malloc(tokens * sizeof *logp);
     double *shard_nats = calloc((size_t)p->count + 1, sizeof *shard_nats);
-    status s = ids && logp && shard_nats ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for an evaluation of %d rows", p->rows);
+    status s = ids && logp && shard_nats
+                   ? STATUS_OK
+                   : fail(e, STATUS_NO_MEMORY, "no memory for an evaluation of %d rows", p->rows);
     s = comm_agree(c, s, e);
     if (s != STATUS_OK)
         goto done;
@@ -176,7 +184,8 @@ status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *va
     if (s == STATUS_OK) {
         double node_nats[SHARD_NODES_MAX];
         for (int n = 0; n < p->nodes; n++)
-            node_nats[n] = tree_sum(shard_nats + (p->node[n].first - p->first), p->node[n].first, p->node[n].last);
+            node_nats[n] =
+                tree_sum(shard_nats + (p->node[n].first - p->first), p->node[n].first, p->node[n].last);
         *out = (lm_result){.nats = comm_sum_nodes(c, node_nats), .tokens = lm_predictions(r)};
     }
 done:

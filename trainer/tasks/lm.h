@@ -22,22 +22,24 @@
 typedef struct lm_rows {
     const corpus *corpus;
     split_name split;
-    shards shards;      /* B rows, S shards, and which are this rank's */
-    uint64_t tokens;    /* of the split */
-    uint64_t length;    /* tokens of each row ... */
-    uint64_t longer;    /* ... and one more of so many first rows (evaluation) */
+    shards shards;   /* B rows, S shards, and which are this rank's */
+    uint64_t tokens; /* of the split */
+    uint64_t length; /* tokens of each row ... */
+    uint64_t longer; /* ... and one more of so many first rows (evaluation) */
     int T;
-    const uint32_t *targets; /* NULL: the next tokens; else what to predict in their stead, by place in the split (borrowed) */
-    uint32_t *buffer;        /* T+1 ids of a row */
+    const uint32_t *
+        targets; /* NULL: the next tokens; else what to predict in their stead, by place in the split (borrowed) */
+    uint32_t *buffer; /* T+1 ids of a row */
 } lm_rows;
 
 typedef enum { LM_TRAIN, LM_EVALUATE } lm_use;
 /* Cuts a split into B rows for rank `rank` of `size`.  B too large for the split: BAD_CONFIG naming `key`. */
-status lm_rows_open(lm_rows *r, const corpus *c, split_name split, lm_use use, int B, int S, int T, int rank, int size, const char *key, error *e);
+status lm_rows_open(lm_rows *r, const corpus *c, split_name split, lm_use use, int B, int S, int T, int rank,
+                    int size, const char *key, error *e);
 void lm_rows_close(lm_rows *r);
 
-uint64_t lm_windows(const lm_rows *r);            /* windows of an epoch */
-uint64_t lm_predictions(const lm_rows *r);        /* tokens predicted in an epoch, over all rows */
+uint64_t lm_windows(const lm_rows *r);             /* windows of an epoch */
+uint64_t lm_predictions(const lm_rows *r);         /* tokens predicted in an epoch, over all rows */
 int lm_window_steps(const lm_rows *r, uint64_t w); /* time steps of window w: T, the last may be shorter */
 /* Tokens that window w predicts, over all rows, and over this rank's. */
 uint64_t lm_window_tokens(const lm_rows *r, uint64_t w);
@@ -52,6 +54,7 @@ typedef struct lm_result {
     double nats;
     uint64_t tokens;
 } lm_result;
-status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each, lm_result *out, error *e);
+status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *value, float *each,
+                   lm_result *out, error *e);
 
 #endif
