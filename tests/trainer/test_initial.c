@@ -1,6 +1,8 @@
-/* Initial parameters: each rule's distribution, told by its bounds and its moments, and that nothing but configuration and
- * seed has a part in them.  Moments suffice beside the bounds: a wrong tensor, width or offset moves a mean or a bound by far
- * more than the few standard errors allowed here, and the generator itself is tested in kernels. */
+/* Initial parameters: each rule's distribution, told by its bounds and its moments, and that nothing but
+ * configuration and seed has a part in them.  Moments suffice beside the bounds: a wrong tensor, width or
+ * offset moves a mean or a bound by far more than the few standard errors allowed here, and the generator
+ * itself is tested in kernels. */
+#include "kernels/rng.h"
 #include "trainer/initial.h"
 #include "trainer/model.h"
 
@@ -136,7 +138,8 @@ static void test_word_language_model(void **state)
     drop(&m);
 }
 
-/* Rows H..2H-1 of bias_ih, in every layer, are moved by the bias; everything else is as without it, bit for bit. */
+/* Rows H..2H-1 of bias_ih, in every layer, are moved by the bias; everything else is as without it, bit for
+ * bit. */
 static void test_forget_bias(void **state)
 {
     (void)state;
@@ -156,7 +159,8 @@ static void test_forget_bias(void **state)
     drop(&moved);
 }
 
-/* Each gate's block of weight_hh times its transpose is the identity; the blocks differ; the rest is as without. */
+/* Each gate's block of weight_hh times its transpose is the identity; the blocks differ; the rest is as
+ * without. */
 static void test_orthogonal(void **state)
 {
     (void)state;
@@ -200,6 +204,23 @@ static void test_what_matters(void **state)
     drop(&other);
 }
 
+/* Element i of tensor number k is drawn at row k under the purpose INIT, which nothing else uses: were it
+ * another's, the masks of the first step would be the signs of the weights.  The documented place in the
+ * random numbers is the whole rule. */
+static void test_place_of_random_numbers(void **state)
+{
+    (void)state;
+    config c = with(INIT_UNIFORM, CELL_GRU);
+    made m = make(&c, 1);
+    for (int k = 0; k < m.list.count; k++) {
+        rng_place place = {.seed = 5, .row = (uint32_t)k, .purpose = RNG_INIT};
+        for (uint32_t i = 0; i < H; i++)
+            assert_true(m.value[m.list.list[k].offset + i] ==
+                        (float)((2.0 * (double)rng_uniform(&place, i) - 1.0) * 0.25));
+    }
+    drop(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_forget_bias),
         cmocka_unit_test(test_orthogonal),
         cmocka_unit_test(test_what_matters),
+        cmocka_unit_test(test_place_of_random_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
-/* Drawing tokens: over many places of one text, tokens come as often as the settings say (chi-square), and the choice is a
- * function of settings, distribution and place.  The draws of a text are independent only if each place has its own random
- * number: with one number for all places every draw of a fixed distribution would be the same token. */
+/* Drawing tokens: over many places of one text, tokens come as often as the settings say (chi-square), and
+ * the choice is a function of settings, distribution and place.  The draws of a text are independent only
+ * if each place has its own random number: with one number for all places every draw of a fixed
+ * distribution would be the same token. */
+#include "kernels/rng.h"
 #include "trainer/sample.h"
 
 #include <math.h>
@@ -121,12 +123,33 @@ static void test_seed(void **state)
     assert_in_range(differ, 100, 190); /* independent draws differ with probability 0.765 */
 }
 
+/* A draw takes the documented number and no other: the token in whose share u falls, the most probable
+ * first. */
+static void test_place_of_random_numbers(void **state)
+{
+    (void)state;
+    static const uint32_t order[V] = {1, 3, 5, 2, 0, 4};
+    sample_settings s = plain();
+    sample_candidate work[V];
+    for (uint32_t place = 0; place < 1000; place++) {
+        rng_place at = {.seed = 7, .step = place, .purpose = RNG_SAMPLE};
+        double u = rng_uniform53(&at, 0), above = 0, margin = 1;
+        int i = -1;
+        do {
+            above += probability[order[++i]];
+            margin = fmin(margin, fabs(u - above));
+        } while (u >= above && i < V - 1);
+        if (margin > 1e-6) /* a share's end is known to the rounding of logp */
+            assert_int_equal(sample_draw(&s, logp, V, place, work), order[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),        cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_most_probable), cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_seed),          cmocka_unit_test(test_place_of_random_numbers),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
