@@ -140,7 +140,8 @@ static size_t cut_inside_line(const uint8_t *bytes, size_t n)
     return begins ? i - 1 : last;
 }
 
-/* The end of the split that must not end before `target`: after a line end, or, in a file of one line, after a blank.  0: not in these bytes. */
+/* The end of the split that must not end before `target`: after a line end, or, in a file of one line, after
+ * a blank.  0: not in these bytes. */
 static size_t cut_of_split(const block_reader *r, const uint8_t *bytes, size_t n, size_t target)
 {
     size_t from = target > 0 ? target - 1 : 0;
@@ -180,7 +181,8 @@ static bool has_text(const uint8_t *at, const uint8_t *end)
     return false;
 }
 
-/* The text ends here, or its split does: an unfinished line gets its end, or is dropped when nothing stands on it. */
+/* The text ends here, or its split does: an unfinished line gets its end, or is dropped when nothing stands
+ * on it. */
 static void finish_line(const block_reader *r, text_block *b)
 {
     if (r->texts->level == LEVEL_BYTE || (b->n > 0 && b->bytes[b->n - 1] == '\n'))

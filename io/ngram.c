@@ -84,7 +84,8 @@ void ngram_history(const ngram *m, const uint32_t *ids, uint64_t i, uint32_t *u,
     *u = i >= 2 ? ids[i - 2] : m->eos;
 }
 
-/* Histories are counted as such, apart from the sequences that end in a word: keys of histories hold the id V. */
+/* Histories are counted as such, apart from the sequences that end in a word: keys of histories hold the id
+ * V. */
 static uint64_t history_two(const ngram *m, uint32_t u, uint32_t v)
 {
     return key_of(u, v, m->V);

@@ -75,7 +75,8 @@ static const char *reason(struct archive *a)
     return text != NULL ? text : "damaged or unreadable";
 }
 
-/* The name of a member, NULL if it has none that can be compared.  UTF-8 first: in the C locale the other call fails for it. */
+/* The name of a member, NULL if it has none that can be compared.  UTF-8 first: in the C locale the other
+ * call fails for it. */
 static const char *member_name(struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname_utf8(entry);
@@ -87,7 +88,8 @@ static bool is_regular(struct archive_entry *entry)
     return archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL;
 }
 
-/* A name that promises what the content is not points to a broken download (a saved error page, most often). */
+/* A name that promises what the content is not points to a broken download (a saved error page, most
+ * often). */
 static status check_promise(const source *s, const char *path, error *e)
 {
     static const char *const archives[] = {".zip",    ".tar",    ".tgz",     ".txz",

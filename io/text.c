@@ -60,7 +60,8 @@ static size_t invalid_bytes(const uint8_t *at, const uint8_t *end)
     return n;
 }
 
-/* The first byte from `at` on that is not ASCII and not part of a valid scalar value; `end` if there is none. */
+/* The first byte from `at` on that is not ASCII and not part of a valid scalar value; `end` if there is
+ * none. */
 static const uint8_t *first_invalid(const uint8_t *at, const uint8_t *end)
 {
     while (at < end) {

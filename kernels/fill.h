@@ -1,11 +1,12 @@
-/* fill.h - initial values: uniform, normal, orthogonal, as functions of a place in the random numbers (rng.h) and of nothing else.
+/* fill.h - initial values: uniform, normal, orthogonal, as functions of a place in the random numbers (rng.h)
+ * and of nothing else.
  *
  * uniform     w[i] = (float)((2u - 1) s),  u = rng_uniform of element i                    in [-s, s)
  * normal      w[i] = (float)(s sqrt(-2 log(1-u1)) cos(2 pi u2)),  u1, u2 = 53-bit uniforms 2i, 2i+1  (Box & Muller 1958)
  * orthogonal  a (n,n) matrix of normals, rows made orthonormal by modified Gram-Schmidt, twice (Saxe, McClelland, Ganguli 2014)
  *
- * Elements are counted from `first`; place.row is the tensor, place.step holds element >> 30.  Any thread; fill_orthogonal allocates n*n doubles and
- * returns false when it cannot. */
+ * Elements are counted from `first`; place.row is the tensor, place.step holds element >> 30.  Any thread;
+ * fill_orthogonal allocates n*n doubles and returns false when it cannot. */
 #ifndef KERNELS_FILL_H
 #define KERNELS_FILL_H
 

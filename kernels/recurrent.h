@@ -72,7 +72,8 @@ typedef struct recurrent {
 /* Registers its memory in a.  training = false plans nothing for backward. */
 void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int I, int H, int T, int B,
                     bool training);
-/* Planned for training, it keeps what backward needs; then x must stay untouched until recurrent_backward returns. */
+/* Planned for training, it keeps what backward needs; then x must stay untouched until recurrent_backward
+ * returns. */
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *w, const float *x, int T, int B);
 /* dh (T,B,Hp): gradient of the loss by h; is overwritten.  dx (T,B,Ip) is written; NULL: not wanted.  Rows
  * are p's rows (p->rows == B of the forward).

@@ -1,4 +1,5 @@
-/* unroll eval - loss and perplexity of a model on a split of a corpus (trainer/tasks/lm.h), and what the corpus asks besides. */
+/* unroll eval - loss and perplexity of a model on a split of a corpus (trainer/tasks/lm.h), and what the
+ * corpus asks besides. */
 #include "io/log.h"
 #include "launch/commands.h"
 #include "launch/options.h"
@@ -109,7 +110,8 @@ typedef struct evaluation {
     lm_result result;
 } evaluation;
 
-/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must have found the same. */
+/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must
+ * have found the same. */
 static status check_same(const evaluation *v, comm *g, error *e)
 {
     int odd;
@@ -179,7 +181,8 @@ static uint64_t tokens_of(const lm_rows *rows, int rank, int size)
     return (uint64_t)p.rows * rows->length + longer;
 }
 
-/* Collective.  What keeping each token's log-probability takes; `other` too when the split has agreement items. */
+/* Collective.  What keeping each token's log-probability takes; `other` too when the split has agreement
+ * items. */
 static status plan_each(evaluation *v, const session *job, error *e)
 {
     comm *g = job->group;

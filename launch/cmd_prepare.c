@@ -204,7 +204,8 @@ static char *folder_of(const char *path)
     return folder;
 }
 
-/* The corpus must not exist, nor be one of its own sources, and its directory must take it: said before an hour of counting. */
+/* The corpus must not exist, nor be one of its own sources, and its directory must take it: said before an
+ * hour of counting. */
 static status check_output(const prepare_options *o, error *e)
 {
     const char *out = o->job.out;
@@ -229,7 +230,8 @@ static status check_output(const prepare_options *o, error *e)
     return s;
 }
 
-/* One that was killed may have left its unfinished corpus there, as large as the whole one.  If that cannot go it is in nobody's way. */
+/* One that was killed may have left its unfinished corpus there, as large as the whole one.  If that cannot
+ * go it is in nobody's way. */
 static void sweep_beside(const char *out)
 {
     char *folder = folder_of(out);
@@ -305,7 +307,8 @@ static bool is_stopped(void)
     return stopped_by != 0;
 }
 
-/* The second one finds the default again.  What is ignored (nohup, jobs in the background of a script) stays so. */
+/* The second one finds the default again.  What is ignored (nohup, jobs in the background of a script) stays
+ * so. */
 static void stop_on_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};

@@ -1,7 +1,8 @@
 /* commands.h - the subcommands of unroll, one file each.
  *
- * Each takes argv[0] = its own name, prints what it was asked for on stdout and everything else on stderr, and returns the exit code of
- * the program (io/status.h): 0 done, 1 internal, 2 usage or configuration, 3 data, 4 checkpoint, 5 a rank was lost, 75 saved on request. */
+ * Each takes argv[0] = its own name, prints what it was asked for on stdout and everything else on stderr,
+ * and returns the exit code of the program (io/status.h): 0 done, 1 internal, 2 usage or configuration, 3
+ * data, 4 checkpoint, 5 a rank was lost, 75 saved on request. */
 #ifndef LAUNCH_COMMANDS_H
 #define LAUNCH_COMMANDS_H
 

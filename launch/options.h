@@ -1,4 +1,5 @@
-/* options.h - values of command-line options: each parser names the option, what was found and what is allowed (STATUS_USAGE). */
+/* options.h - values of command-line options: each parser names the option, what was found and what is
+ * allowed (STATUS_USAGE). */
 #ifndef LAUNCH_OPTIONS_H
 #define LAUNCH_OPTIONS_H
 
@@ -14,13 +15,15 @@ status option_real(double *out, const char *option, const char *text, double min
 status option_choice(int *out, const char *option, const char *text, const char *const *names, int n,
                      error *e);
 
-/* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.  No file: USAGE. */
+/* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.
+ * No file: USAGE. */
 status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e);
 
 /* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
 int option_failed(const char *command, status s, const error *e);
-/* For what getopt_long could not take (`option` is '?' or ':'), with opterr = 0 and ":" in front of its short options, so that it keeps
- * silent: under mpirun every rank parses, and only one speaks.  Names what was found and where help is. */
+/* For what getopt_long could not take (`option` is '?' or ':'), with opterr = 0 and ":" in front of its
+ * short options, so that it keeps silent: under mpirun every rank parses, and only one speaks.  Names what
+ * was found and where help is. */
 status option_refused(const char *command, char **argv, int option, error *e);
 
 #endif

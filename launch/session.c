@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Collective.  The best table that every rank can use: tables are ordered, so the minimum of the ranks' best is common to all. */
+/* Collective.  The best table that every rank can use: tables are ordered, so the minimum of the ranks' best
+ * is common to all. */
 static status common_kernels(comm *group, const kernels **out, error *e)
 {
     int count;

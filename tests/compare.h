@@ -1,12 +1,14 @@
-/* compare.h - compares computed numbers with expected ones: says where the worst element is, and lets no NaN pass.
+/* compare.h - compares computed numbers with expected ones: says where the worst element is, and lets no NaN
+ * pass.
  *
  *   error of an element = |got - want| / (floor + |want|)          0 when got == want, so that equal infinities are equal
  *
- * `floor` is the size below which an error counts as absolute: 1 for values of order one, the largest |want| of a
- * tensor (compare_largest) for gradients.  An element is bad unless its error is at most the tolerance; in this form
- * a NaN on either side is always bad.
+ * `floor` is the size below which an error counts as absolute: 1 for values of order one, the largest |want|
+ * of a tensor (compare_largest) for gradients.  An element is bad unless its error is at most the tolerance;
+ * in this form a NaN on either side is always bad.
  *
- * compare_* only measure.  close_* and same_bits also print one line to stderr when something is bad, and are for
+ * compare_* only measure.  close_* and same_bits also print one line to stderr when something is bad, and are
+ * for
  *   assert_true(close_floats("rnn.weight_hh_l0", got, want, n, compare_largest(want, n), 1e-5));
  * Plain functions of their arguments; any thread. */
 #ifndef TESTS_COMPARE_H

@@ -1,4 +1,5 @@
-/* oracle.c - see oracle.h.  Row by row and time by time, in the order of the equations; clarity before speed. */
+/* oracle.c - see oracle.h.  Row by row and time by time, in the order of the equations; clarity before
+ * speed. */
 #include "tests/oracle.h"
 
 #include <math.h>
@@ -203,8 +204,8 @@ static void row_forward(layer *y, size_t at)
     free(rh);
 }
 
-/* From dh (and dc) of the state after: du and dv, d loss by u and v, and what reaches the state before other than
- * through v (dh0, dc0 are added to). */
+/* From dh (and dc) of the state after: du and dv, d loss by u and v, and what reaches the state before
+ * other than through v (dh0, dc0 are added to). */
 static void row_activations_backward(const layer *y, size_t at, double *du, double *dv, double *dh0,
                                      double *dc0)
 {

@@ -1,6 +1,7 @@
-/* oracle.h - a word language model in plain double precision, written from the equations and sharing no code with the
- * program: the truth that kernels, layers and the whole model are compared with.  It is itself checked by finite
- * differences (tests/trainer/test_oracle.c) and against PyTorch (tests/trainer/test_torch_golden.c).
+/* oracle.h - a word language model in plain double precision, written from the equations and sharing no code
+ * with the program: the truth that kernels, layers and the whole model are compared with.  It is itself
+ * checked by finite differences (tests/trainer/test_oracle.c) and against PyTorch
+ * (tests/trainer/test_torch_golden.c).
  *
  *   x_0[t,b]   = mask(0) * encoder.weight[x[t,b]]
  *   x_l+1[t,b] = mask(l+1) * h_l[t,b],   h_l = cell(x_l, state l)                      l = 0 .. layers-1
@@ -59,12 +60,13 @@ int oracle_gates(oracle_cell cell); /* G: weight_hh has G*H rows */
 /* Doubles of carried state for B rows: (layers, B, H) h, then for lstm (layers, B, H) c. */
 size_t oracle_state_size(const oracle *o, int B);
 
-/* What dropout multiplies with, 0 or 1/(1-p): layer 0 is the embedding's output, layer l the output of recurrent layer
- * l-1, the last one goes into the decoder. */
+/* What dropout multiplies with, 0 or 1/(1-p): layer 0 is the embedding's output, layer l the output of
+ * recurrent layer l-1, the last one goes into the decoder. */
 typedef double (*oracle_mask)(void *arg, int layer, int t, int row, int unit);
 
-/* The loss in nats, summed over the T*B tokens, of one window.  x, y (T,B) < V; state is read and left at the window's
- * end; mask NULL: no dropout; with_gradients: every tensor's gradient is written, truncated at the window's start. */
+/* The loss in nats, summed over the T*B tokens, of one window.  x, y (T,B) < V; state is read and left at
+ * the window's end; mask NULL: no dropout; with_gradients: every tensor's gradient is written, truncated
+ * at the window's start. */
 double oracle_loss_and_gradients(oracle *o, const uint32_t *x, const uint32_t *y, int T, int B, double *state,
                                  oracle_mask mask, void *arg, bool with_gradients);
 

@@ -16,7 +16,8 @@ static tensor parameter_tensor(const char *prefix, const param *q, const float *
     return tensor_of(name, DTYPE_F32, slab + q->offset, q->cols ? 2 : 1, shape);
 }
 
-/* ---- saving ---------------------------------------------------------------------------------------------------- */
+/* ---- saving
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* What rank 0 needs besides the run's own memory while an image is made. */
 typedef struct gathered {
@@ -167,7 +168,8 @@ done:
     return s;
 }
 
-/* ---- restoring ------------------------------------------------------------------------------------------------- */
+/* ---- restoring
+ * ------------------------------------------------------------------------------------------------- */
 
 static status load_tensor(const container *c, const char *prefix, const param *q, float *slab, error *e)
 {
@@ -320,7 +322,8 @@ status checkpoint_restore(const run_state_view *v, comm *group, const char *path
     return s;
 }
 
-/* ---- digest ---------------------------------------------------------------------------------------------------- */
+/* ---- digest
+ * ---------------------------------------------------------------------------------------------------- */
 
 status checkpoint_digest(const container *c, char hex[SHA256_HEX], error *e)
 {

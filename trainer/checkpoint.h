@@ -34,16 +34,17 @@ typedef struct run_state_view {
 /* Collective.  The whole file, in malloc'ed memory of rank 0 (NULL elsewhere). */
 status checkpoint_image(const run_state_view *v, comm *group, unsigned char **image, size_t *bytes, error *e);
 
-/* Collective.  Opens `path` on rank 0 (checked byte by byte), compares configuration, corpus and layouts with v's, and fills v.
- * changed: told (rank 0) of free keys that differ; may be NULL. */
+/* Collective.  Opens `path` on rank 0 (checked byte by byte), compares configuration, corpus and layouts
+ * with v's, and fills v. changed: told (rank 0) of free keys that differ; may be NULL. */
 status checkpoint_restore(const run_state_view *v, comm *group, const char *path,
                           void (*changed)(const char *line, void *arg), void *arg, error *e);
 
-/* Not collective.  The one-line digest: SHA-256 over names, types, shapes and bytes of params/, optim/, rows/ in the order of the file and over the progress. */
+/* Not collective.  The one-line digest: SHA-256 over names, types, shapes and bytes of params/, optim/, rows/
+ * in the order of the file and over the progress. */
 status checkpoint_digest(const container *c, char hex[SHA256_HEX], error *e);
 
-/* For eval and sample: the configuration (into one that config_init has made) and vocabulary in a checkpoint, and its parameters into a slab laid out
- * by `list`. */
+/* For eval and sample: the configuration (into one that config_init has made) and vocabulary in a
+ * checkpoint, and its parameters into a slab laid out by `list`. */
 status checkpoint_config(const container *c, config *out, error *e);
 status checkpoint_vocabulary(const container *c, vocabulary *out, error *e);
 status checkpoint_parameters(const container *c, const params *list, float *value, error *e);

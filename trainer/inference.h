@@ -1,4 +1,5 @@
-/* inference.h - a model from a checkpoint, for eval and sample: configuration, vocabulary and parameters, nothing of the training state.
+/* inference.h - a model from a checkpoint, for eval and sample: configuration, vocabulary and parameters,
+ * nothing of the training state.
  *
  * Not collective: each rank opens the file for itself.  Memory: one arena, freed by inference_close. */
 #ifndef TRAINER_INFERENCE_H

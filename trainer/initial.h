@@ -1,4 +1,5 @@
-/* initial.h - initial parameters as the configuration asks (model.init, init_recurrent, init_scale, forget_bias).
+/* initial.h - initial parameters as the configuration asks (model.init, init_recurrent, init_scale,
+ * forget_bias).
  *
  *   uniform              every parameter U(-init_scale, init_scale)                           (Zaremba 2014: 0.1, 0.05, 0.04)
  *   pytorch              torch.nn's defaults: embedding N(0,1), linear and recurrent layers U(-1/sqrt(H), 1/sqrt(H))
@@ -6,7 +7,8 @@
  *   init_recurrent orthogonal: each gate's (H,H) block of weight_hh is orthogonal instead  (Saxe 2014)
  *   forget_bias          lstm: added to the forget gate's part of bias_ih (Jozefowicz 2015: 1)
  *
- * The values are a function of (configuration, seed) alone (rule R4). Not collective; every rank makes them all. */
+ * The values are a function of (configuration, seed) alone (rule R4). Not collective; every rank makes
+ * them all. */
 #ifndef TRAINER_INITIAL_H
 #define TRAINER_INITIAL_H
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Places of the parameters in the list; the order in which model_params() adds them.  The output's weight comes first, under the embedding's
- * name when the two are tied. */
+/* Places of the parameters in the list; the order in which model_params() adds them.  The output's weight
+ * comes first, under the embedding's name when the two are tied. */
 enum { DECODER_WEIGHT, DECODER_BIAS, FIRST_LAYER };
 enum { WEIGHT_HH, WEIGHT_IH, BIAS_HH, BIAS_IH, PER_LAYER };
 

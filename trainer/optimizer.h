@@ -5,9 +5,10 @@
  *   norm = sqrt(tree over blocks of sum(g^2))                                                 the same double on all ranks
  *   clip = min(1, clip_norm / (norm + 1e-6))                                                  torch.nn.utils.clip_grad_norm_
  *   w = step(w, g * clip, state)                                                              kernels/optim.h
- * No parameter changes before the norm is known; a norm that is not finite changes nothing and is returned.
- * State is kept for the owned pieces only (1/P of it a rank), in the caller's arena, laid out piece after piece.
- * A checkpoint holds it in the tensors' true shapes: optimizer_gather / optimizer_scatter. */
+ * No parameter changes before the norm is known; a norm that is not finite changes nothing and is
+ * returned. State is kept for the owned pieces only (1/P of it a rank), in the caller's arena, laid out
+ * piece after piece. A checkpoint holds it in the tensors' true shapes: optimizer_gather /
+ * optimizer_scatter. */
 #ifndef TRAINER_OPTIMIZER_H
 #define TRAINER_OPTIMIZER_H
 
@@ -40,11 +41,13 @@ status optimizer_check(const config *c, const params *list, error *e);
 void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, int rank, int size);
 void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */
 
-/* Collective.  step from 1.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice too); it is changed.  Returns the norm. */
+/* Collective.  step from 1.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice
+ * too); it is changed.  Returns the norm. */
 double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step,
                       double lr, float scale);
 
-/* Collective.  State i of all ranks as one slab (list->floats, padding zero) on rank 0; `slab` is ignored elsewhere.  scratch: list->floats, rank 0. */
+/* Collective.  State i of all ranks as one slab (list->floats, padding zero) on rank 0; `slab` is ignored
+ * elsewhere.  scratch: list->floats, rank 0. */
 void optimizer_gather(const optimizer *o, comm *group, int i, float *slab, float *scratch);
 /* Collective.  The inverse. */
 void optimizer_scatter(optimizer *o, comm *group, int i, const float *slab, float *scratch);

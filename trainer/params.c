@@ -91,7 +91,8 @@ void params_finish(params *p, int size, int tied_param)
     if (tied_param < 0)
         return;
 
-    /* The second gradient of a tied tensor is cut exactly as the tensor, so that both sums meet at one owner. */
+    /* The second gradient of a tied tensor is cut exactly as the tensor, so that both sums meet at one
+     * owner. */
     const param *q = &p->list[tied_param];
     const params_bucket *of = &p->bucket[q->bucket];
     BUG_IF(of->begin != q->offset || of->end != q->offset + round16(q->count), "%s needs a bucket of its own",

@@ -1,20 +1,22 @@
 /* params.h - the one list of parameters: names, shapes, places in the slab, blocks, buckets and owners.
  *
- * Parameters are PyTorch's, under word_language_model's names, true shapes (padding exists in activations only):
+ * Parameters are PyTorch's, under word_language_model's names, true shapes (padding exists in activations
+ * only):
  *
  *   decoder.weight (V,H)  decoder.bias (V)   rnn.weight_hh_l1 (G*H,H)  rnn.weight_ih_l1 (G*H,I)  rnn.bias_hh_l1  rnn.bias_ih_l1  ...  encoder.weight (V,E)
  *   '------ bucket 0 -------------------'    '------ bucket 1: the layer that backward finishes first --------------------'      '-- last bucket -'
  *
- * in the order in which backward finishes them, so that a bucket is one contiguous slice which can leave as soon as it is ready.
- * Tied: encoder.weight stands in decoder.weight's place, in a bucket of its own, and has two gradients, the output layer's and the
- * embedding's.  Each is summed over the tree on its own and the two sums are added at the root: any other order would depend on the number of
- * ranks.  The second one has a slice and a bucket of its own behind the slab ("gradients are longer than parameters").
+ * in the order in which backward finishes them, so that a bucket is one contiguous slice which can leave as
+ * soon as it is ready. Tied: encoder.weight stands in decoder.weight's place, in a bucket of its own, and has
+ * two gradients, the output layer's and the embedding's.  Each is summed over the tree on its own and the two
+ * sums are added at the root: any other order would depend on the number of ranks.  The second one has a
+ * slice and a bucket of its own behind the slab ("gradients are longer than parameters").
  *
  *   slab of parameters  | encoder.weight | decoder.bias | layers ... |
  *   slab of gradients   | encoder.weight | decoder.bias | layers ... | scatter |       one such slab per shard node of the rank
  *
- * Blocks of BLOCK_FLOATS elements of one tensor (kernels/sums.h) are the unit of ownership and of the norm.  Rank r of P owns, of the nb blocks of a
- * bucket, the blocks floor(r*nb/P) .. floor((r+1)*nb/P)-1.
+ * Blocks of BLOCK_FLOATS elements of one tensor (kernels/sums.h) are the unit of ownership and of the
+ * norm.  Rank r of P owns, of the nb blocks of a bucket, the blocks floor(r*nb/P) .. floor((r+1)*nb/P)-1.
  * Memory: fixed arrays plus the cut tables (malloc, freed by params_free).  Not collective. */
 #ifndef TRAINER_PARAMS_H
 #define TRAINER_PARAMS_H
@@ -53,7 +55,8 @@ typedef struct params {
     size_t scatter; /* tied: offset of its second gradient */
 } params;
 
-/* Build: init, add in order (a change of bucket number starts a new bucket), finish for a group of `size` ranks. */
+/* Build: init, add in order (a change of bucket number starts a new bucket), finish for a group of `size`
+ * ranks. */
 void params_init(params *p);
 int params_add(params *p, int bucket, const char *name, int rows, int cols);
 void params_finish(params *p, int size, int tied_param /* -1 */);

@@ -1,8 +1,9 @@
 /* progress.h - how far a run is: all that a checkpoint says about it besides tensors.
  *
- * Everything here is a function of (configuration, corpus, seed, step): no times, ranks, threads, hosts or paths.
- * The fields of `interval` feed the next log line only, and depend on run.log_every_steps, a free key; they are stored, so that a
- * resumed run logs what the other would have logged, but they are no part of the digest. */
+ * Everything here is a function of (configuration, corpus, seed, step): no times, ranks, threads, hosts or
+ * paths. The fields of `interval` feed the next log line only, and depend on run.log_every_steps, a free
+ * key; they are stored, so that a resumed run logs what the other would have logged, but they are no part
+ * of the digest. */
 #ifndef TRAINER_PROGRESS_H
 #define TRAINER_PROGRESS_H
 

@@ -50,7 +50,8 @@ static int largest_shard(const shards *p)
     return most;
 }
 
-/* Registers all memory of rank `rank` of `size`.  valid_rows: of an evaluation, on this rank (0: none).  by_part: NULL, or what each part takes. */
+/* Registers all memory of rank `rank` of `size`.  valid_rows: of an evaluation, on this rank (0: none).
+ * by_part: NULL, or what each part takes. */
 static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, int size, run_estimate *by_part)
 {
     arena *a = &r->memory;
@@ -86,7 +87,8 @@ static status check_validation(const config *c, const corpus *data, error *e)
                 data->file.path);
 }
 
-/* All splits, though the test's is needed last: that it is too short is better said before the training than after it. */
+/* All splits, though the test's is needed last: that it is too short is better said before the training than
+ * after it. */
 static status open_rows(run *r, error *e)
 {
     const config *c = r->config;
@@ -111,7 +113,8 @@ static status open_rows(run *r, error *e)
     return s == STATUS_OK ? check_validation(c, &r->corpus, e) : s;
 }
 
-/* Collective.  Do all ranks see the same configuration and corpus, and does their arithmetic give the same bits? */
+/* Collective.  Do all ranks see the same configuration and corpus, and does their arithmetic give the same
+ * bits? */
 static status check_same(run *r, error *e)
 {
     char *yaml = config_to_yaml(r->config, false), probe[SHA256_HEX];
@@ -150,7 +153,8 @@ static status plan_exchange(run *r, error *e)
                      e);
 }
 
-/* ---- run directory (rank 0) -------------------------------------------------------------------------------------- */
+/* ---- run directory (rank 0)
+ * -------------------------------------------------------------------------------------- */
 
 static void print_note(const char *line, void *arg)
 {
@@ -288,7 +292,8 @@ done:
     return s;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------------- */
 
 status run_open(run *r, const config *c, comm *group, team *t, const train_options *o, error *e)
 {
@@ -296,7 +301,8 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
     r->config = c;
     r->group = group;
     r->team = t;
-    /* One rank of each host reads every byte of the corpus to check it; the others trust the file it has checked. */
+    /* One rank of each host reads every byte of the corpus to check it; the others trust the file it has
+     * checked. */
     status s = corpus_open(&r->corpus, c->data.corpus,
                            comm_host_rank(group) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     r->corpus_open = s == STATUS_OK;

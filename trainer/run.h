@@ -1,4 +1,5 @@
-/* run.h - everything that a training run holds, set up before the loop, so that inside the loop only saving can fail.
+/* run.h - everything that a training run holds, set up before the loop, so that inside the loop only saving
+ * can fail.
  *
  *   run_open    corpus, shapes, checks across ranks, one arena, the exchange's plan, initial or restored parameters, run directory, log
  *   train_run   the loop (train.h)
@@ -64,8 +65,8 @@ bool run_finished(const run *r);
 
 /* The shape of the model that a configuration and a vocabulary size ask for. */
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e);
-/* Bytes of memory that rank `rank` of `size` would take for this configuration, and of a checkpoint (without its vocabulary); for doctor.
- * Nothing is allocated.  Not collective. */
+/* Bytes of memory that rank `rank` of `size` would take for this configuration, and of a checkpoint
+ * (without its vocabulary); for doctor. Nothing is allocated.  Not collective. */
 typedef struct run_estimate {
     size_t parameters, gradients, optimizer, activations, exchange, total, checkpoint;
     uint64_t parameter_count;

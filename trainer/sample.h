@@ -1,8 +1,9 @@
 /* sample.h - drawing tokens from a model.
  *
- * Of the distribution over the vocabulary: log p / temperature; of it the top_k most probable; of those the fewest whose probability reaches top_p
- * (nucleus sampling, Holtzman 2020); one is drawn with u = rng_uniform53({seed, step = place in the text, purpose SAMPLE}).  Equal probabilities go by id, so that the
- * same seed gives the same text.  temperature 0 takes the most probable. */
+ * Of the distribution over the vocabulary: log p / temperature; of it the top_k most probable; of those
+ * the fewest whose probability reaches top_p (nucleus sampling, Holtzman 2020); one is drawn with u =
+ * rng_uniform53({seed, step = place in the text, purpose SAMPLE}).  Equal probabilities go by id, so that
+ * the same seed gives the same text.  temperature 0 takes the most probable. */
 #ifndef TRAINER_SAMPLE_H
 #define TRAINER_SAMPLE_H
 

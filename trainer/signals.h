@@ -4,7 +4,8 @@
  *   USR2, TERM, INT      save and leave with exit status 75; a second one leaves now, by the signal itself
  *   PIPE, XFSZ           ignored: a reader that goes away, or a limit on file sizes, makes a write fail and does not end a run
  *
- * A handler only sets a flag; the loop asks at each step and ORs the flags over the ranks, so that one rank's signal reaches all.  Process-wide. */
+ * A handler only sets a flag; the loop asks at each step and ORs the flags over the ranks, so that one
+ * rank's signal reaches all.  Process-wide. */
 #ifndef TRAINER_SIGNALS_H
 #define TRAINER_SIGNALS_H
 

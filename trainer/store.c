@@ -67,8 +67,9 @@ static long long step_of(const char *name, store_kind kind)
     return step;
 }
 
-/* Removes all but the newest keep[kind] files up to `step`, which has just been committed.  Files beyond it are damaged ones that a resume has
- * passed over: they must not count, or they would push the good ones out. */
+/* Removes all but the newest keep[kind] files up to `step`, which has just been committed.  Files beyond
+ * it are damaged ones that a resume has passed over: they must not count, or they would push the good ones
+ * out. */
 static status prune(const store *st, store_kind kind, int64_t step, error *e)
 {
     char **paths;
@@ -156,7 +157,8 @@ status store_close(store *st, error *e)
     return s;
 }
 
-/* ---- reading the directory --------------------------------------------------------------------------------------- */
+/* ---- reading the directory
+ * --------------------------------------------------------------------------------------- */
 
 void store_path(const char *dir, store_kind kind, int64_t step, char path[STORE_PATH])
 {

@@ -34,7 +34,8 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- one step ----------------------------------------------------------------------------------------------------- */
+/* ---- one step
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void send_bucket(void *arg, int bucket)
 {
@@ -83,7 +84,8 @@ static void account(loop *l, double nats, uint64_t tokens, uint64_t tokens_here)
     l->steps++;
 }
 
-/* ---- what is said ------------------------------------------------------------------------------------------------- */
+/* ---- what is said
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Collective.  Each rank's share of the interval's tokens and of the bytes sent, into the record. */
 static void add_shares(loop *l, record *m)
@@ -172,14 +174,16 @@ static void log_start(loop *l)
     log_state(r->log, RUN_RUNNING, r->progress.step, STATUS_OK, "training");
 }
 
-/* ---- saving ------------------------------------------------------------------------------------------------------- */
+/* ---- saving
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void warn_unsaved(run_log *log, const error *e)
 {
     log_line(log, "warning: %s; training goes on, the next save tries again", e->text);
 }
 
-/* An update can overflow though loss and gradient were finite; the next loss would tell, but a file that begins with it is no way back. */
+/* An update can overflow though loss and gradient were finite; the next loss would tell, but a file that
+ * begins with it is no way back. */
 static status check_finite(const run *r, error *e)
 {
     for (size_t i = 0; i < r->list.floats; i++)
@@ -192,8 +196,8 @@ static status check_finite(const run *r, error *e)
     return STATUS_OK;
 }
 
-/* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing is the result.
- * Parameters that are not finite (on all ranks alike) are the result in any case. */
+/* Collective.  A failed background save is told and tried again at the next occasion; with wait, failing
+ * is the result. Parameters that are not finite (on all ranks alike) are the result in any case. */
 static status save(loop *l, store_kind kind, bool wait, error *e)
 {
     run *r = l->r;
@@ -224,7 +228,8 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
     return STATUS_OK;
 }
 
-/* ---- validation --------------------------------------------------------------------------------------------------- */
+/* ---- validation
+ * --------------------------------------------------------------------------------------------------- */
 
 /* Collective. */
 static status validate(loop *l, error *e)
@@ -271,7 +276,8 @@ static status end_of_epoch(loop *l, error *e)
     return STATUS_OK;
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * ----------------------------------------------------------------------------------------------------- */
 
 static bool log_due(const loop *l)
 {
@@ -357,8 +363,9 @@ static status steps(loop *l, error *e)
     return s;
 }
 
-/* Rank 0.  The best parameters, from their file.  Where that is missing or damaged (a failed save, a run that was resumed into another folder,
- * run.keep_best = 0) those of the last step stay, and it is said.  tested: of which step they are. */
+/* Rank 0.  The best parameters, from their file.  Where that is missing or damaged (a failed save, a run
+ * that was resumed into another folder, run.keep_best = 0) those of the last step stay, and it is said.
+ * tested: of which step they are. */
 static status read_best(run *r, int64_t *tested, error *e)
 {
     const train_progress *p = &r->progress;
@@ -422,7 +429,8 @@ static bool was_done(const run *r)
     return done;
 }
 
-/* Collective.  A resumed run that has nothing left to train.  It may have been stopped, or ended by an error, just in front of its test. */
+/* Collective.  A resumed run that has nothing left to train.  It may have been stopped, or ended by an error,
+ * just in front of its test. */
 static status finished_before(loop *l, error *e)
 {
     run *r = l->r;

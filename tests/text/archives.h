@@ -1,4 +1,5 @@
-/* archives.h - makes the files that io/source reads: archives and compressed streams of every kind, written by libarchive. */
+/* archives.h - makes the files that io/source reads: archives and compressed streams of every kind, written
+ * by libarchive. */
 #ifndef TESTS_TEXT_ARCHIVES_H
 #define TESTS_TEXT_ARCHIVES_H
 
@@ -12,7 +13,8 @@ typedef struct archive_member {
     const char *hard_link; /* likewise */
 } archive_member;
 
-/* kind: "tar", "zip" or "raw" (a single stream), then "" or one of ".gz" ".bz2" ".xz" ".zst": "tar.gz", "raw.xz". */
+/* kind: "tar", "zip" or "raw" (a single stream), then "" or one of ".gz" ".bz2" ".xz" ".zst": "tar.gz",
+ * "raw.xz". */
 void archive_make(const char *path, const char *kind, const archive_member *members, size_t count);
 
 #endif

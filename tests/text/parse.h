@@ -1,7 +1,8 @@
 /* parse.h - the grammar of trainer/tasks/grammar.h read the other way: from words to their one derivation.
  *
- * A recursive descent written from the rules in that header and its weights, not from the generator: it decides by the next word alone,
- * which is what "unambiguous" means, and shares no line with what it checks. */
+ * A recursive descent written from the rules in that header and its weights, not from the generator: it
+ * decides by the next word alone, which is what "unambiguous" means, and shares no line with what it
+ * checks. */
 #ifndef TESTS_TEXT_PARSE_H
 #define TESTS_TEXT_PARSE_H
 

@@ -1,7 +1,7 @@
 /* test_agreement.c - bins, intervals and items that cannot be.
  *
- * The interval is compared with values worked out by hand from Wilson's formula and, by its defining property, with the two shares p
- * at which the observed one lies 1.96 standard errors away. */
+ * The interval is compared with values worked out by hand from Wilson's formula and, by its defining
+ * property, with the two shares p at which the observed one lies 1.96 standard errors away. */
 #include "io/record.h"
 #include "tests/io/scratch.h"
 #include "trainer/tasks/agreement.h"

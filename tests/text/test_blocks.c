@@ -1,8 +1,10 @@
-/* test_blocks.c - cutting a text into blocks loses nothing, adds only the line end that a text forgot, and tears no token.
+/* test_blocks.c - cutting a text into blocks loses nothing, adds only the line end that a text forgot, and
+ * tears no token.
  *
- * The identity: the blocks of a split, joined, are the text (less a byte order mark, plus a missing line end).  It is checked for texts
- * around the block's size, where cuts can go wrong, together with the place that each block says it begins at, which is counted anew
- * from the text.  That no token is torn follows from the last byte of a block and is checked there. */
+ * The identity: the blocks of a split, joined, are the text (less a byte order mark, plus a missing line
+ * end).  It is checked for texts around the block's size, where cuts can go wrong, together with the place
+ * that each block says it begins at, which is counted anew from the text.  That no token is torn follows
+ * from the last byte of a block and is checked there. */
 #include "io/blocks.h"
 #include "tests/io/scratch.h"
 
@@ -148,7 +150,8 @@ static void test_ends(void **state)
     check_whole(8, LEVEL_BYTE, 0, "");
 }
 
-/* In a line longer than a block, cuts come after white space; in a word longer than a block, between scalar values. */
+/* In a line longer than a block, cuts come after white space; in a word longer than a block, between scalar
+ * values. */
 static void test_long_lines(void **state)
 {
     (void)state;

@@ -5,8 +5,8 @@
  *   p that the generator states   ==   p that a parser finds, which sees the words alone
  *   frequencies of drawn lengths   ~   their probabilities
  *
- * The first two make probabilities of short sentences exact, the third carries this over to sentences of any length as they are
- * drawn, the fourth ties the random numbers to it. */
+ * The first two make probabilities of short sentences exact, the third carries this over to sentences of
+ * any length as they are drawn, the fourth ties the random numbers to it. */
 #include "tests/text/parse.h"
 #include "trainer/tasks/grammar.h"
 
@@ -161,8 +161,8 @@ static lengths length_of_sentence(void)
     return all;
 }
 
-/* Walks through all derivations: the answers of the last one, of which the last that has a successor is moved on.  Words of the same
- * standing are not told apart: the first one stands for all of them. */
+/* Walks through all derivations: the answers of the last one, of which the last that has a successor is
+ * moved on.  Words of the same standing are not told apart: the first one stands for all of them. */
 #define SHORT 8
 typedef struct walk {
     const grammar_sentence *s;

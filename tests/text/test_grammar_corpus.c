@@ -1,8 +1,9 @@
 /* test_grammar_corpus.c - what the default corpus promises, measured on the file as it was written.
  *
- * The stated cross-entropy is worked out again from the test split by a parser that knows only words (parse.h); the items of agreement are
- * compared with the verbs that it finds.  So neither rests on what the generator remembers.  The bounds on the trigram are those that make
- * the corpus worth learning: a model that looks two words back must stay above the floor and must not know far subjects. */
+ * The stated cross-entropy is worked out again from the test split by a parser that knows only words
+ * (parse.h); the items of agreement are compared with the verbs that it finds.  So neither rests on what
+ * the generator remembers.  The bounds on the trigram are those that make the corpus worth learning: a
+ * model that looks two words back must stay above the floor and must not know far subjects. */
 #include "io/disk.h"
 #include "tests/io/scratch.h"
 #include "tests/text/parse.h"

@@ -65,7 +65,8 @@ static void test_frequencies(void **state)
     assert_true(fabs(ngram_probability(m, 1, 2, 3) - (1 / 5.0 + 2 / 10.0 + 2 / 3.0 + 2 / 3.0) / 4) < 1e-15);
     /* "4 2" was never seen: "2" takes its place */
     assert_true(fabs(ngram_probability(m, 4, 2, 4) - (1 / 5.0 + 1 / 10.0 + 1 / 3.0 + 1 / 3.0) / 4) < 1e-15);
-    /* 0 stands only at the end, but twice before the text: after it comes 1 once, then "0 1" is followed by 2 */
+    /* 0 stands only at the end, but twice before the text: after it comes 1 once, then "0 1" is followed
+     * by 2 */
     assert_true(fabs(ngram_probability(m, 0, 0, 1) - (1 / 5.0 + 3 / 10.0 + 1 + 1) / 4) < 1e-15);
     assert_true(fabs(ngram_probability(m, 0, 1, 2) - (1 / 5.0 + 3 / 10.0 + 1 + 1) / 4) < 1e-15);
     uint32_t u, v;

@@ -1,8 +1,10 @@
-/* test_prepare.c - a corpus says what its texts say, whoever counted, and a text that is none leaves nothing behind.
+/* test_prepare.c - a corpus says what its texts say, whoever counted, and a text that is none leaves nothing
+ * behind.
  *
- * Content: the words that a corpus's ids stand for, joined by blanks, are the text with its white space made plain, which is worked out
- * here by another route (a loop over characters).  Threads: the files are equal byte by byte, for a text of several blocks.
- * Faults: each system call of the writing fails once; a text that changes between the passes is noticed. */
+ * Content: the words that a corpus's ids stand for, joined by blanks, are the text with its white space
+ * made plain, which is worked out here by another route (a loop over characters).  Threads: the files are
+ * equal byte by byte, for a text of several blocks. Faults: each system call of the writing fails once; a
+ * text that changes between the passes is noticed. */
 #include "io/disk.h"
 #include "io/prepare.h"
 #include "tests/io/faults.h"

@@ -1,7 +1,8 @@
 /* test_real_corpora.c - the published counts of Penn Treebank and WikiText-2.
  *
- * Tokens per split and the size of the vocabulary are the numbers that papers give; a tokeniser that differs from the usual one in any
- * habit (a line end, an empty line, a mark at the beginning) misses them.  Needs UNROLL_DATA, a folder with ptb/, ptb-char/ and wikitext-2/. */
+ * Tokens per split and the size of the vocabulary are the numbers that papers give; a tokeniser that
+ * differs from the usual one in any habit (a line end, an empty line, a mark at the beginning) misses
+ * them.  Needs UNROLL_DATA, a folder with ptb/, ptb-char/ and wikitext-2/. */
 #include "io/prepare.h"
 #include "io/splits.h"
 #include "tests/io/scratch.h"

@@ -1,7 +1,8 @@
 /* test_source.c - the bytes that a source gives are the bytes that went in, whatever they are packed in.
  *
- * Every kind of packing is made by libarchive's writer and read back through io/source; equality of bytes, found by name among decoys,
- * is all that the rest of prepare relies on.  What is not a corpus (a link, a broken stream, a lying name) must be refused. */
+ * Every kind of packing is made by libarchive's writer and read back through io/source; equality of bytes,
+ * found by name among decoys, is all that the rest of prepare relies on.  What is not a corpus (a link, a
+ * broken stream, a lying name) must be refused. */
 #include "io/source.h"
 #include "tests/io/scratch.h"
 #include "tests/text/archives.h"
@@ -94,7 +95,8 @@ static void test_streams(void **state)
     unlink(plain);
 }
 
-/* The wanted member stands among decoys: other names, a folder, and a name that would leave the folder if it were unpacked. */
+/* The wanted member stands among decoys: other names, a folder, and a name that would leave the folder if it
+ * were unpacked. */
 static void test_archives(void **state)
 {
     (void)state;
@@ -216,7 +218,8 @@ static void test_truncated(void **state)
     }
 }
 
-/* Formats with a checksum notice a flipped bit; .gz does not (libarchive passes over its CRC), as source.h says. */
+/* Formats with a checksum notice a flipped bit; .gz does not (libarchive passes over its CRC), as source.h
+ * says. */
 static void test_flipped_bits(void **state)
 {
     (void)state;

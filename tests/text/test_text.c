@@ -1,8 +1,10 @@
 /* test_text.c - what is white space, what is UTF-8, what is a token.
  *
- * White space is compared with utf8proc's categories and bidirectional classes, of which Python makes it up, over all of Unicode, the decision "valid or not" with a decoder written from the
- * definition over all pairs of bytes, followed by every mixture of the bytes at which the rules change, replacement with the Unicode standard's own
- * table of examples.  Tokens are compared with tables written by hand: one row for each habit of texts in the wild. */
+ * White space is compared with utf8proc's categories and bidirectional classes, of which Python makes it
+ * up, over all of Unicode, the decision "valid or not" with a decoder written from the definition over all
+ * pairs of bytes, followed by every mixture of the bytes at which the rules change, replacement with the
+ * Unicode standard's own table of examples.  Tokens are compared with tables written by hand: one row for
+ * each habit of texts in the wild. */
 #include "io/text.h"
 
 #include <setjmp.h>
@@ -35,7 +37,8 @@ static void test_white_space(void **state)
     }
 }
 
-/* UTF-8 from its definition: decode the bit fields, then refuse what is overlong, a surrogate or too large. */
+/* UTF-8 from its definition: decode the bit fields, then refuse what is overlong, a surrogate or too
+ * large. */
 static bool is_utf8(const uint8_t *s, size_t n)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -110,7 +113,8 @@ static void check_replaced(const char *bytes, size_t n, const char *want, uint64
 static void test_replacement(void **state)
 {
     (void)state;
-    /* The standard's examples of maximal subparts (section 3.9): non-shortest forms, surrogates, other, truncated. */
+    /* The standard's examples of maximal subparts (section 3.9): non-shortest forms, surrogates, other,
+     * truncated. */
     REPLACED("\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41", R R R R R R R R "A", 8);
     REPLACED("\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41", R R R R R R R R "A", 8);
     REPLACED("\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", R R R R R "A" R R "B", 7);

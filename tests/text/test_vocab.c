@@ -1,8 +1,8 @@
 /* test_vocab.c - which words make up a vocabulary, in which order, and what is counted as out of it.
  *
- * Each row gives a text per split, the rules, and the vocabulary that follows from the definition by hand: falling training count, ties
- * by bytes, <unk> where the mapped training text puts it.  That many threads may count in any order is the identity that tables merged in
- * any order choose the same words. */
+ * Each row gives a text per split, the rules, and the vocabulary that follows from the definition by hand:
+ * falling training count, ties by bytes, <unk> where the mapped training text puts it.  That many threads
+ * may count in any order is the identity that tables merged in any order choose the same words. */
 #include "io/text.h"
 #include "io/vocab.h"
 #include "tests/io/scratch.h"

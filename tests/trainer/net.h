@@ -1,6 +1,6 @@
-/* net.h - the program's own model, whole and on one thread team, beside an oracle of the same shape: what tests that
- * compare the two have in common.  A net is one rank's share of the rows; its parameters are set from the oracle by
- * name, and gradients are read back by name. */
+/* net.h - the program's own model, whole and on one thread team, beside an oracle of the same shape: what
+ * tests that compare the two have in common.  A net is one rank's share of the rows; its parameters are
+ * set from the oracle by name, and gradients are read back by name. */
 #ifndef TESTS_TRAINER_NET_H
 #define TESTS_TRAINER_NET_H
 

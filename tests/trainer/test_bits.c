@@ -3,10 +3,11 @@
  *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among any ranks    bit for bit
  *   score of a row among others      ==  score of the same row alone                                bit for bit
  *
- * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree, are combined
- * here as the communicator combines them.  Dropout is on, sizes are odd, seven shards make a tree whose halves differ,
- * the second window is shorter and starts from carried state, so that a dependence on local rows, tiles or tails would
- * show.  test_gradients.c says that the bits are also the right numbers. */
+ * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree,
+ * are combined here as the communicator combines them.  Dropout is on, sizes are odd, seven shards make a
+ * tree whose halves differ, the second window is shorter and starts from carried state, so that a
+ * dependence on local rows, tiles or tails would show.  test_gradients.c says that the bits are also the
+ * right numbers. */
 #include "kernels/sums.h"
 #include "tests/compare.h"
 #include "tests/oracle.h"

@@ -1,8 +1,8 @@
 /* test_compare.c - the comparator can fail.
  *
- * Every other test trusts it, so what matters is that it says no: to one wrong element among many, wherever it stands,
- * to a NaN on either side, to infinities that differ, to signs of zero where bits are asked for; and that it names the
- * worst place. */
+ * Every other test trusts it, so what matters is that it says no: to one wrong element among many,
+ * wherever it stands, to a NaN on either side, to infinities that differ, to signs of zero where bits are
+ * asked for; and that it names the worst place. */
 #include "tests/compare.h"
 
 #include <math.h>

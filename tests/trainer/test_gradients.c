@@ -3,10 +3,10 @@
  *   model_train on any table, rows and shards, 1 or 2 ranks  ==  the double-precision oracle          to 3e-6
  *   model_score of every token                               ==  the oracle's loss without dropout    to 3e-6
  *
- * for every cell, tied and untied, 1 to 3 layers, with and without dropout, two windows of which the second is shorter
- * and starts from carried state.  Sizes are odd so that padding, tails and ragged shards are used; one is larger than
- * any register tile.  Errors are measured against the largest element of a tensor: a wrong term of backward is of that
- * order, rounding was seen to be a third of the tolerance at most.
+ * for every cell, tied and untied, 1 to 3 layers, with and without dropout, two windows of which the second
+ * is shorter and starts from carried state.  Sizes are odd so that padding, tails and ragged shards are used;
+ * one is larger than any register tile.  Errors are measured against the largest element of a tensor: a wrong
+ * term of backward is of that order, rounding was seen to be a third of the tolerance at most.
  *
  * The masks are made here a second time, from the words of kernels/rng.h and with a Philox of our own. */
 #include "kernels/rng.h"
@@ -37,7 +37,8 @@ static double draw(void) /* in [-1,1) */
     return (double)(seed >> 8) * 0x1p-23 - 1.0;
 }
 
-/* Philox 4x32-10 (Salmon et al. 2011): ten rounds of two 32x32 products, keys advanced by the Weyl constants. */
+/* Philox 4x32-10 (Salmon et al. 2011): ten rounds of two 32x32 products, keys advanced by the Weyl
+ * constants. */
 static uint32_t philox(uint64_t key, const uint32_t counter[4], int word)
 {
     uint32_t x[4], k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);

@@ -1,5 +1,6 @@
-/* Rows and windows: for any B, S, T and number of ranks, the windows of all ranks together hold every token of the rows at its place, training drops exactly the
- * remainder, and an evaluation predicts every token but the first of each row exactly once. */
+/* Rows and windows: for any B, S, T and number of ranks, the windows of all ranks together hold every
+ * token of the rows at its place, training drops exactly the remainder, and an evaluation predicts every
+ * token but the first of each row exactly once. */
 #include "trainer/tasks/lm.h"
 
 #include <setjmp.h>
@@ -25,7 +26,8 @@ static corpus fake_corpus(uint32_t *ids)
     return c;
 }
 
-/* Walks over all windows of all ranks; counts how often each token is a target, and checks that it follows its input. */
+/* Walks over all windows of all ranks; counts how often each token is a target, and checks that it follows
+ * its input. */
 static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int *targets)
 {
     uint64_t predicted = 0, claimed = 0, here = 0;

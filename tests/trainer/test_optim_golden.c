@@ -2,10 +2,11 @@
  *
  *   parameters after 1, 2, 10, 50 steps  ==  those recorded from PyTorch in double precision (tests/golden/optimizers.txt)
  *
- * for each optimiser and each of its settings, for every usable kernel table.  The problem's gradients depend on the
- * parameters, so that a wrong step shows in all later ones; one parameter never has a gradient and one has it now and
- * then.  The eight parameters are repeated over more than a block with a ragged end: vector bodies, tails and
- * threads must all give the same, bit for bit.  Scaling and clipping go through powers of two, which round nothing. */
+ * for each optimiser and each of its settings, for every usable kernel table.  The problem's gradients
+ * depend on the parameters, so that a wrong step shows in all later ones; one parameter never has a
+ * gradient and one has it now and then.  The eight parameters are repeated over more than a block with a
+ * ragged end: vector bodies, tails and threads must all give the same, bit for bit.  Scaling and clipping
+ * go through powers of two, which round nothing. */
 #include "kernels/optim.h"
 #include "tests/compare.h"
 

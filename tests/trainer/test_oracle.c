@@ -1,12 +1,13 @@
-/* test_oracle.c - the oracle's gradients against finite differences of its own loss, and its loss against itself.
+/* test_oracle.c - the oracle's gradients against finite differences of its own loss, and its loss against
+ * itself.
  *
  *   d loss / d p  ==  (8 (f(p+h) - f(p-h)) - (f(p+2h) - f(p-2h))) / 12h  + O(h^4)      for every element of every tensor
  *   loss of a window of 2T steps  ==  losses of two windows of T steps with carried state
  *   gradient of a tied matrix     ==  encoder's plus decoder's of the untied model with equal matrices
  *
- * The first holds for any differentiable loss, so it proves backward right given forward; forward itself is read
- * beside its equations and compared with PyTorch (test_torch_golden.c).  The weights are large enough for gates to
- * leave their linear range. */
+ * The first holds for any differentiable loss, so it proves backward right given forward; forward itself
+ * is read beside its equations and compared with PyTorch (test_torch_golden.c).  The weights are large
+ * enough for gates to leave their linear range. */
 #include "tests/compare.h"
 #include "tests/oracle.h"
 

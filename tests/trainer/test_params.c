@@ -1,5 +1,6 @@
-/* The list of parameters: whatever the number of ranks, every element is owned by exactly one, pieces begin at blocks, and blocks are numbered
- * the same.  That is all that the optimiser and the exchange rely on. */
+/* The list of parameters: whatever the number of ranks, every element is owned by exactly one, pieces
+ * begin at blocks, and blocks are numbered the same.  That is all that the optimiser and the exchange rely
+ * on. */
 #include "kernels/recurrent.h"
 #include "kernels/sums.h"
 #include "trainer/model.h"

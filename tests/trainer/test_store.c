@@ -1,6 +1,7 @@
-/* A fault at the n-th system call of a save, for every n and every kind of fault: the save reports it (or the process is gone), every checkpoint that
- * was there before is still whole, the newest good one is the old or the new one and never a torn one, and no temporary stays.  Together with the
- * digest over every byte of a file (tests/io/test_container.c) this is the promise that no run is lost while saving. */
+/* A fault at the n-th system call of a save, for every n and every kind of fault: the save reports it (or
+ * the process is gone), every checkpoint that was there before is still whole, the newest good one is the
+ * old or the new one and never a torn one, and no temporary stays.  Together with the digest over every
+ * byte of a file (tests/io/test_container.c) this is the promise that no run is lost while saving. */
 #include "io/container.h"
 #include "io/disk.h"
 #include "tests/io/faults.h"
@@ -184,7 +185,8 @@ static void test_the_last_ones_stay(void **state)
     remove_checkpoints();
 }
 
-/* A damaged newest file is passed over with a word; with none left, that is an error and not a fresh start. */
+/* A damaged newest file is passed over with a word; with none left, that is an error and not a fresh
+ * start. */
 static void tell(const char *line, void *arg)
 {
     (void)line;

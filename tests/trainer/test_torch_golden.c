@@ -3,9 +3,9 @@
  *   the oracle, in double         ==  PyTorch in double   to 1e-9       so the oracle's equations are PyTorch's
  *   the program's model, in float ==  PyTorch in double   to 3e-6       for every usable kernel table
  *
- * A loss of step k depends on every gradient, update and carried state before it, so twenty of them leave no room for
- * a wrong sign, order of gates, scale or clip.  Weights and text are drawn here as in make_lm_losses.py; nothing else
- * is shared with it. */
+ * A loss of step k depends on every gradient, update and carried state before it, so twenty of them leave
+ * no room for a wrong sign, order of gates, scale or clip.  Weights and text are drawn here as in
+ * make_lm_losses.py; nothing else is shared with it. */
 #include "io/config.h"
 #include "tests/compare.h"
 #include "tests/oracle.h"

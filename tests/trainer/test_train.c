@@ -1,13 +1,17 @@
-/* test_train.c - the training loop, alone and on ranks, against the oracle and a loop written out here in double precision.
+/* test_train.c - the training loop, alone and on ranks, against the oracle and a loop written out here in
+ * double precision.
  *
  *   run_open + train_run, paused in mid-epoch and resumed  ==  rows, windows, losses, updates of plain loops     to 2e-5
  *
- * test_torch_golden says that a model and an update are PyTorch's; this says that the loop hands them the right windows, masks, rates, scales
- * and step numbers, starts from zero where it should, measures the validation loss from zero state, and that ranks and a resume lose nothing of it.  Three
- * epochs of two dozen steps suffice: whatever is wrong in one of them stays in the parameters.  The other identities (same bits for any ranks,
- * threads and kills) compare the program with itself and cannot see a mistake that it always makes.
+ * test_torch_golden says that a model and an update are PyTorch's; this says that the loop hands them the
+ * right windows, masks, rates, scales and step numbers, starts from zero where it should, measures the
+ * validation loss from zero state, and that ranks and a resume lose nothing of it.  Three epochs of two dozen
+ * steps suffice: whatever is wrong in one of them stays in the parameters.  The other identities (same bits
+ * for any ranks, threads and kills) compare the program with itself and cannot see a mistake that it always
+ * makes.
  *
- * Runs alone or under mpirun.  Ranks decide together whether a check has failed, or those that go on would wait for one that does not. */
+ * Runs alone or under mpirun.  Ranks decide together whether a check has failed, or those that go on would
+ * wait for one that does not. */
 #include "kernels/rng.h"
 #include "tests/compare.h"
 #include "tests/oracle.h"
@@ -46,7 +50,8 @@ static void expect(bool fine, const char *what, const error *e)
     assert_int_equal(comm_any(group, !fine), 0);
 }
 
-/* ---- corpus and configuration -------------------------------------------------------------------------------------- */
+/* ---- corpus and configuration
+ * -------------------------------------------------------------------------------------- */
 
 static bool write_corpus(error *e)
 {
@@ -119,7 +124,8 @@ static void configure(config *c, const char *yaml, int64_t steps)
     expect(fine, "configuration", &e);
 }
 
-/* ---- the loop in double -------------------------------------------------------------------------------------------- */
+/* ---- the loop in double
+ * -------------------------------------------------------------------------------------------- */
 
 typedef struct plain {
     oracle o;
@@ -180,7 +186,8 @@ static void update(plain *p, int64_t epoch, double scale)
     }
 }
 
-/* Rows of VALID / EVAL_B tokens, the first VALID % EVAL_B of them one longer; all but the first token of each are predicted. */
+/* Rows of VALID / EVAL_B tokens, the first VALID % EVAL_B of them one longer; all but the first token of each
+ * are predicted. */
 static double validate(plain *p)
 {
     double nats = 0;
@@ -260,7 +267,8 @@ static void plain_close(plain *p)
     free(p->moment[1]);
 }
 
-/* ---- the comparison ------------------------------------------------------------------------------------------------ */
+/* ---- the comparison
+ * ------------------------------------------------------------------------------------------------ */
 
 static void check(const char *yaml, oracle_cell cell)
 {
@@ -315,7 +323,8 @@ static void test_time_sum(void **unused)
           ORACLE_LSTM);
 }
 
-/* Adam with warm-up, the mean over the tokens of each window, the short last one too; state never carried; tied, and so wide that ranks share a tensor. */
+/* Adam with warm-up, the mean over the tokens of each window, the short last one too; state never carried;
+ * tied, and so wide that ranks share a tensor. */
 static void test_token_mean(void **unused)
 {
     (void)unused;
@@ -338,7 +347,8 @@ static void test_decay(void **unused)
           ORACLE_GRU);
 }
 
-/* A rate that changes nothing: the first validation is the best, and after as many without improvement as are allowed the run is over. */
+/* A rate that changes nothing: the first validation is the best, and after as many without improvement as are
+ * allowed the run is over. */
 static void test_early_stop(void **unused)
 {
     (void)unused;

@@ -2,10 +2,11 @@
  *
  *   race plain|team planted|mended
  *
- * Each thread writes its own cell and then reads its neighbour's.  With a barrier between the two that is sound, without
- * one it is a race.  "plain" goes through OpenMP's own region and barrier, "team" through kernels/team.h, whose barrier
- * spins on atomics: a checker that is blind to the first reports races everywhere, one that is blind to the second would
- * let every race of the kernels pass.  Prints the sum, so that no read can be left out; exit 0 unless the checker objects. */
+ * Each thread writes its own cell and then reads its neighbour's.  With a barrier between the two that is
+ * sound, without one it is a race.  "plain" goes through OpenMP's own region and barrier, "team" through
+ * kernels/team.h, whose barrier spins on atomics: a checker that is blind to the first reports races
+ * everywhere, one that is blind to the second would let every race of the kernels pass.  Prints the sum,
+ * so that no read can be left out; exit 0 unless the checker objects. */
 #include "kernels/team.h"
 
 #include <omp.h>

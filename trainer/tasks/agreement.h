@@ -1,14 +1,16 @@
 /* agreement.h - does a model know which form of a verb its subject wants, and over what distance?
  *
- * A corpus of `unroll prepare grammar` lists every verb of its test split: where it stands, its id, the id of its other form and how
- * many words its subject is away.  A model is right where it gives the correct form more probability than the other one.
+ * A corpus of `unroll prepare grammar` lists every verb of its test split: where it stands, its id, the id of
+ * its other form and how many words its subject is away.  A model is right where it gives the correct form
+ * more probability than the other one.
  *
  *   agreement/position   u64 (n)   of the verb in the test split, rising
  *   agreement/right      u32 (n)   the id that stands there
  *   agreement/wrong      u32 (n)   the other number's form of the same verb
  *   agreement/distance   u32 (n)   1: the verb follows its subject at once
  *
- * Errors: BAD_DATA naming file and item.  Not collective: a score holds counts, which may be added up over ranks in any order. */
+ * Errors: BAD_DATA naming file and item.  Not collective: a score holds counts, which may be added up over
+ * ranks in any order. */
 #ifndef TRAINER_TASKS_AGREEMENT_H
 #define TRAINER_TASKS_AGREEMENT_H
 
@@ -36,7 +38,8 @@ typedef struct agreement_score {
 /* Counts one item; a tie, or a NaN, is not right. */
 void agreement_add(agreement_score *s, uint32_t distance, double log_right, double log_wrong);
 
-/* A bin's share of right answers and its 95 % interval (Wilson 1927): it stays inside [0,1] and is no point at 0 or n. */
+/* A bin's share of right answers and its 95 % interval (Wilson 1927): it stays inside [0,1] and is no point
+ * at 0 or n. */
 typedef struct agreement_share {
     uint64_t n;
     double share, low, high; /* NaN when n is 0 */

@@ -40,8 +40,9 @@ const char *const grammar_words[GRAMMAR_WORDS] = {
 };
 /* clang-format on */
 
-/* Chosen so that more than a third of the verbs stand three or more words from their subject with a noun of the other number
- * between, that an interpolated trigram stays some 20 % above the floor, and that two layers of 200 units learn it in minutes. */
+/* Chosen so that more than a third of the verbs stand three or more words from their subject with a noun
+ * of the other number between, that an interpolated trigram stays some 20 % above the floor, and that two
+ * layers of 200 units learn it in minutes. */
 const grammar_weights grammar_rules = {
     .number = {8, 8},
     .other = {11, 5},

@@ -1,5 +1,5 @@
-/* grammar.h - the corpus that needs no download: sentences of a small probabilistic grammar in the manner of Elman (1991), "Distributed
- * representations, simple recurrent networks, and grammatical structure".
+/* grammar.h - the corpus that needs no download: sentences of a small probabilistic grammar in the manner of
+ * Elman (1991), "Distributed representations, simple recurrent networks, and grammatical structure".
  *
  *   S    -> NP VP <eos>                          a verb agrees in number with its subject ...
  *   NP   -> Proper                               ... and is one of the verbs that its subject's kind (people, animals, machines,
@@ -12,13 +12,15 @@
  *   the boy who the dogs behind a truck often chase sleeps <eos>
  *       |___________________________________________|         distance 9, with two nouns between; a trigram sees "often chase"
  *
- * What comes last decides nothing: number and kind of a subject must be carried over relative clauses and phrases, whose nouns are
- * more often than not of the other number.  The grammar is unambiguous (each "who" belongs to the noun before it and each verb to the
- * innermost subject that waits for one), so a sentence's probability is that of its one derivation, and the cross-entropy of a text
- * under the grammar, the floor below which no model comes by anything but luck, is known exactly.
+ * What comes last decides nothing: number and kind of a subject must be carried over relative clauses and
+ * phrases, whose nouns are more often than not of the other number.  The grammar is unambiguous (each "who"
+ * belongs to the noun before it and each verb to the innermost subject that waits for one), so a sentence's
+ * probability is that of its one derivation, and the cross-entropy of a text under the grammar, the floor
+ * below which no model comes by anything but luck, is known exactly.
  *
- * Every choice has weights whose sum is a power of two and takes the upper bits of one random word, so its probability is exact.
- * Sentence i of a split is a function of (seed, split, i).  Errors: none.  Threads: any number of them, each on its own sentence. */
+ * Every choice has weights whose sum is a power of two and takes the upper bits of one random word, so its
+ * probability is exact. Sentence i of a split is a function of (seed, split, i).  Errors: none.  Threads:
+ * any number of them, each on its own sentence. */
 #ifndef TRAINER_TASKS_GRAMMAR_H
 #define TRAINER_TASKS_GRAMMAR_H
 
@@ -34,7 +36,8 @@ typedef enum { SINGULAR, PLURAL } grammar_number;
 typedef enum { KIND_PEOPLE, KIND_ANIMALS, KIND_MACHINES, KIND_NATURE, GRAMMAR_KINDS } grammar_kind;
 typedef enum { VERB_TRANSITIVE, VERB_INTRANSITIVE, VERB_OPTIONAL, GRAMMAR_CLASSES } grammar_class;
 
-/* Words are numbers 0..GRAMMAR_WORDS-1.  Nouns and verbs come in pairs, singular even, plural odd: word ^ 1 is the other form. */
+/* Words are numbers 0..GRAMMAR_WORDS-1.  Nouns and verbs come in pairs, singular even, plural odd: word ^ 1
+ * is the other form. */
 enum {
     WORD_NOUN = 0, /* + 2 * (8 * kind + i) + number */
     WORD_VERB =
@@ -81,8 +84,8 @@ typedef struct grammar_sentence {
     int verbs;
 } grammar_sentence;
 
-/* Answers a choice: i with probability weight[i] / sum.  is_word: it is one between words of the same standing, so that
- * nothing but the word depends on it. */
+/* Answers a choice: i with probability weight[i] / sum.  is_word: it is one between words of the same
+ * standing, so that nothing but the word depends on it. */
 typedef int grammar_choose(void *context, const uint8_t *weight, int n, bool is_word);
 /* Derives a sentence from the answers. */
 void grammar_derive(grammar_sentence *s, grammar_choose *choose, void *context);

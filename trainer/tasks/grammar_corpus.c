@@ -137,7 +137,8 @@ static record *describe(const text *t, const grammar_job *job, const grammar_rep
     record_set_int(m, "seed", (int64_t)job->seed);
     record_set_int(m, "tokens_wanted", (int64_t)job->tokens);
     record_set_double(m, "cross_entropy", r->nats);
-    /* Rounded: the trigram comes from libm's log, whose last bits change with its version, and equal corpora shall be equal bytes. */
+    /* Rounded: the trigram comes from libm's log, whose last bits change with its version, and equal corpora
+     * shall be equal bytes. */
     record_set_double(m, "trigram_cross_entropy", round(r->trigram_nats * 1e6) / 1e6);
     return m;
 }

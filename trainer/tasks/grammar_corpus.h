@@ -1,13 +1,16 @@
-/* grammar_corpus.h - what `unroll prepare grammar` does: derives the splits, writes them as a corpus, measures the floor.
+/* grammar_corpus.h - what `unroll prepare grammar` does: derives the splits, writes them as a corpus,
+ * measures the floor.
  *
- * train, valid and test get 90, 5 and 5 % of the tokens (rounded up to whole sentences).  The vocabulary is the whole lexicon, in the
- * order of every corpus (io/vocab.h).  Beside the ids the corpus holds the agreement items of the test split (agreement.h), and its meta:
+ * train, valid and test get 90, 5 and 5 % of the tokens (rounded up to whole sentences).  The vocabulary is
+ * the whole lexicon, in the order of every corpus (io/vocab.h).  Beside the ids the corpus holds the
+ * agreement items of the test split (agreement.h), and its meta:
  *
  *   cross_entropy           nats per token of the test split under the grammar, exact
  *   trigram_cross_entropy   the same under an interpolated trigram (io/ngram.h)
  *   seed, tokens_wanted     what it was made from
  *
- * Errors: BAD_DATA when the corpus cannot be written.  Not collective, one thread; memory: some 6 bytes for each token. */
+ * Errors: BAD_DATA when the corpus cannot be written.  Not collective, one thread; memory: some 6 bytes
+ * for each token. */
 #ifndef TRAINER_TASKS_GRAMMAR_CORPUS_H
 #define TRAINER_TASKS_GRAMMAR_CORPUS_H
 

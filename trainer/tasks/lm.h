@@ -6,8 +6,9 @@
  *         row 2: i j k l   shard 2                P=4: one each                   x: c g k o   y: d h l p     window 1, short
  *         row 3: m n o p   shard 3                sums: ((0+1)+(2+3)), always     h and c flow downwards, never sideways
  *
- * Training drops the remainder of N/B, so that all rows are equally long.  Evaluation gives the first N mod B rows one token more and predicts every token
- * but the first of each row exactly once, from zero state. */
+ * Training drops the remainder of N/B, so that all rows are equally long.  Evaluation gives the first N
+ * mod B rows one token more and predicts every token but the first of each row exactly once, from zero
+ * state. */
 #ifndef TRAINER_TASKS_LM_H
 #define TRAINER_TASKS_LM_H
 
@@ -44,12 +45,14 @@ int lm_window_steps(const lm_rows *r, uint64_t w); /* time steps of window w: T,
 /* Tokens that window w predicts, over all rows, and over this rank's. */
 uint64_t lm_window_tokens(const lm_rows *r, uint64_t w);
 uint64_t lm_window_tokens_here(const lm_rows *r, uint64_t w);
-/* Fills x, y (steps, rows of this rank).  A place beyond a shorter row's end holds id 0 and counts for nothing. */
+/* Fills x, y (steps, rows of this rank).  A place beyond a shorter row's end holds id 0 and counts for
+ * nothing. */
 status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *e);
 
-/* Collective.  Sum of nats over all predicted tokens of r, from zero state.  m: planned for (r->T, r->shards.rows) at least.
- * each: NULL, or this rank's log-probabilities in token order: row after row, length (+1) of each, the first token of a row NaN.
- * On a rank that has none of the rows m and each are not looked at. */
+/* Collective.  Sum of nats over all predicted tokens of r, from zero state.  m: planned for (r->T,
+ * r->shards.rows) at least. each: NULL, or this rank's log-probabilities in token order: row after row,
+ * length (+1) of each, the first token of a row NaN. On a rank that has none of the rows m and each are
+ * not looked at. */
 typedef struct lm_result {
     double nats;
     uint64_t tokens;
