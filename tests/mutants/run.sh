@@ -1,63 +1,123 @@
 #!/usr/bin/env bash
-# Do the tests notice?  Each patch here plants one small defect; the program is built with it, and the tests that the patch names
-# must turn red.  A defect that survives is a hole in the tests.
+# Do the tests notice?  Each patch here plants one small defect; what the named tests need is built with it, and all of them must
+# turn red.  A defect that survives is a hole in the tests.
 #
-#   tests/mutants/run.sh [PATCH...]        default: all; works in a copy of the sources, a third of a minute each on two cores
+#   tests/mutants/run.sh [--keep DIR] [PATCH...]     default: all patches, about ten minutes on four cores
 #
-# A patch begins with two lines, which `patch` ignores, and is made with `git diff -U1`:
+# It works in a copy of the sources, which is removed at the end; with --keep the copy and its build stay in DIR, and the next run
+# copies and builds only what has changed.  CMAKE_BUILD_PARALLEL_LEVEL sets how many processes build and test (the cores).
+#
+# A patch begins with two lines, which `patch` ignores, and is made with `git diff -U1`, so that it goes on applying while the file changes
+# elsewhere:
 #   Defect: the forget gate's bias is lost
-#   Red: test_initial test_torch_golden       CTest entries of which at least one must fail
-# A patch whose Red line is "nothing" is a control: it changes no behaviour, and nothing may turn red.
-# Exit status: 0 when every defect was noticed.
+#   Red: test_initial                       the CTest entries that must fail, the quickest that do
+# A patch whose Red line is "nothing" is a control: it changes no behaviour, and nothing that any patch names may turn red.
+# Exit status: 0 when every defect was noticed by every test that it names.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+
+copy=""
+if [ "${1:-}" = --keep ]; then
+    mkdir -p "${2:?--keep wants a folder}" && copy=$(cd "$2" && pwd) || exit 1
+    shift 2
+fi
 patches=("$@")
 [ ${#patches[@]} -gt 0 ] || patches=("$here"/*.patch)
 for i in "${!patches[@]}"; do patches[i]=$(realpath "${patches[i]}"); done
 
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-(cd "$root" && tar -cf - --exclude='./build*' --exclude=./runs --exclude='./*.h5' --exclude=./.git .) | tar -C "$copy" -xf -
+if [ -z "$copy" ]; then
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+fi
 cd "$copy" || exit 1
 
+# Unchanged files keep their time, or everything would be built again; a file that an interrupted run left changed is replaced.
+fetch_sources() {
+    local file
+    (cd "$root" && find . \( -path './build*' -o -path ./runs -o -path ./.git \) -prune -o -type f ! -name '*.h5' -print0) |
+        while IFS= read -r -d '' file; do
+            cmp -s "$root/$file" "$file" && continue
+            mkdir -p "${file%/*}" && cp "$root/$file" "$file" || return 1
+        done
+}
+
 header() { sed -n "s/^$2: *//p" "$1" | head -n 1; }
-build() { cmake --build build >build.log 2>&1; }
-tests() { ctest --test-dir build -R "^(${1// /|})\$" -j "$(nproc)" --timeout 120 --no-tests=error >test.log 2>&1; }
-failures() { sed -n 's/^[[:space:]]*[0-9]* - \([^ ]*\) (.*/\1/p' test.log | tr '\n' ' '; }
 
-cmake --preset release >configure.log 2>&1 || { cat configure.log; exit 1; }
-build || { tail -n 40 build.log; exit 1; }
+# A test program is the target of its name, without the number of ranks; all others are scripts that run the program.
+build_for() { # NAMES
+    local name targets=()
+    for name in $1; do
+        name=${name%_np[0-9]*}
+        grep -qx "$name: phony" targets.txt || name=unroll
+        targets+=("$name")
+    done
+    cmake --build build -j "$jobs" --target "${targets[@]}" >../build.log 2>&1
+}
 
-everything=$(for patch in "${patches[@]}"; do header "$patch" Red; done | tr ' ' '\n' | grep -v '^nothing$' | sort -u | paste -sd ' ')
-if ! tests "$everything"; then
-    echo "without any defect these are red already: $(failures)"
+# Runs the tests of these names; $red is what failed.
+run_tests() { # NAMES
+    ctest --test-dir build -R "^(${1// /|})\$" -j "$jobs" --timeout 200 >../test.log 2>&1
+    red=$(sed -nE 's/^[[:space:]]*[0-9]+ - ([^ ]+) \(.*/\1/p' ../test.log | sort | paste -sd ' ')
+}
+
+unknown() { # NAMES : those that are no CTest entry
+    local name
+    for name in $1; do grep -qx "$name" entries.txt || echo "$name"; done
+}
+
+fetch_sources || exit 1
+cmake --preset release >../configure.log 2>&1 || { cat ../configure.log; exit 1; }
+cmake --build build --target help >targets.txt
+ctest --test-dir build -N | sed -nE 's/^ +Test +#[0-9]+: //p' >entries.txt
+
+named=$(for patch in "${patches[@]}"; do header "$patch" Red; done | tr ' ' '\n' | grep -vx nothing | sort -u | paste -sd ' ')
+if [ -n "$(unknown "$named")" ]; then
+    echo "no such tests: $(unknown "$named" | paste -sd ' ')"
+    exit 1
+fi
+build_for "$named" || { tail -n 40 ../build.log; exit 1; }
+run_tests "$named"
+if [ -n "$red" ]; then
+    echo "without any defect these are red already: $red"
     exit 1
 fi
 
+judge() { # PATCH : fills $verdict, empty when all is as it should be
+    local want survivors
+    want=$(header "$1" Red)
+    if [ -z "$want" ]; then
+        verdict="names no test"
+    elif [ "$want" = nothing ]; then
+        build_for "$named" && run_tests "$named"
+        verdict=${red:+"a harmless change turned red: $red"}
+    elif ! build_for "$want"; then
+        verdict="does not compile: $(grep -m 1 error ../build.log)"
+    else
+        run_tests "$want"
+        survivors=$(comm -23 <(tr ' ' '\n' <<<"$want" | sort) <(tr ' ' '\n' <<<"$red") | paste -sd ' ')
+        verdict=${survivors:+"SURVIVED $survivors"}
+    fi
+}
+
 noticed=0 survived=0
 for patch in "${patches[@]}"; do
-    name=$(basename "$patch" .patch) red=$(header "$patch" Red)
-    verdict=""
-    if ! patch -p1 --forward --quiet --reject-file=- <"$patch" >patch.log 2>&1; then
-        verdict="does not apply any more: $(head -n 1 patch.log)"
-    elif ! build; then
-        verdict="does not compile: $(grep -m 1 error build.log)"
-    elif [ "$red" = nothing ]; then
-        tests "$everything" || verdict="a harmless change turned red: $(failures)"
-    elif tests "$red"; then
-        verdict="SURVIVED $red"
-    elif grep -q 'No tests were found' test.log; then
-        verdict="no test is called $red"
+    name=$(basename "$patch" .patch) start=$SECONDS red=""
+    if patch -p1 --forward --quiet --reject-file=- <"$patch" >../patch.log 2>&1; then
+        judge "$patch"
+        patch -p1 --reverse --quiet <"$patch"
+    else
+        verdict="does not apply any more: $(head -n 1 ../patch.log)"
     fi
     if [ -z "$verdict" ]; then
         noticed=$((noticed + 1))
-        printf '%-36s noticed by %s\n' "$name" "$([ "$red" = nothing ] && echo "nobody, as it should be" || failures)"
+        verdict="noticed by ${red:-nobody, as it should be}"
     else
         survived=$((survived + 1))
-        printf '%-36s %s (%s)\n' "$name" "$verdict" "$(header "$patch" Defect)"
+        verdict="$verdict ($(header "$patch" Defect))"
     fi
-    [[ $verdict = "does not apply"* ]] || patch -p1 --reverse --quiet <"$patch"
+    printf '%-34s %3d s  %s\n' "$name" $((SECONDS - start)) "$verdict"
 done
-echo "$noticed of $((noticed + survived)) as expected"
+echo "$noticed of $((noticed + survived)) as expected, $SECONDS s"
 [ $survived -eq 0 ]
