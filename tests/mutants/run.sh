@@ -50,34 +50,34 @@ build_for() { # NAMES
     local name targets=()
     for name in $1; do
         name=${name%_np[0-9]*}
-        grep -qx "$name: phony" targets.txt || name=unroll
+        grep -qx "$name: phony" build/targets.txt || name=unroll
         targets+=("$name")
     done
-    cmake --build build -j "$jobs" --target "${targets[@]}" >../build.log 2>&1
+    cmake --build build -j "$jobs" --target "${targets[@]}" >build/build.log 2>&1
 }
 
 # Runs the tests of these names; $red is what failed.
 run_tests() { # NAMES
-    ctest --test-dir build -R "^(${1// /|})\$" -j "$jobs" --timeout 200 >../test.log 2>&1
-    red=$(sed -nE 's/^[[:space:]]*[0-9]+ - ([^ ]+) \(.*/\1/p' ../test.log | sort | paste -sd ' ')
+    ctest --test-dir build -R "^(${1// /|})\$" -j "$jobs" --timeout 200 >build/test.log 2>&1
+    red=$(sed -nE 's/^[[:space:]]*[0-9]+ - ([^ ]+) \(.*/\1/p' build/test.log | sort | paste -sd ' ')
 }
 
 unknown() { # NAMES : those that are no CTest entry
     local name
-    for name in $1; do grep -qx "$name" entries.txt || echo "$name"; done
+    for name in $1; do grep -qx "$name" build/entries.txt || echo "$name"; done
 }
 
-fetch_sources || exit 1
-cmake --preset release >../configure.log 2>&1 || { cat ../configure.log; exit 1; }
-cmake --build build --target help >targets.txt
-ctest --test-dir build -N | sed -nE 's/^ +Test +#[0-9]+: //p' >entries.txt
+fetch_sources && mkdir -p build || exit 1 # logs and lists go there: they are no part of the tree that layering.sh judges
+cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+cmake --build build --target help >build/targets.txt
+ctest --test-dir build -N | sed -nE 's/^ +Test +#[0-9]+: //p' >build/entries.txt
 
 named=$(for patch in "${patches[@]}"; do header "$patch" Red; done | tr ' ' '\n' | grep -vx nothing | sort -u | paste -sd ' ')
 if [ -n "$(unknown "$named")" ]; then
     echo "no such tests: $(unknown "$named" | paste -sd ' ')"
     exit 1
 fi
-build_for "$named" || { tail -n 40 ../build.log; exit 1; }
+build_for "$named" || { tail -n 40 build/build.log; exit 1; }
 run_tests "$named"
 if [ -n "$red" ]; then
     echo "without any defect these are red already: $red"
@@ -93,7 +93,7 @@ judge() { # PATCH : fills $verdict, empty when all is as it should be
         build_for "$named" && run_tests "$named"
         verdict=${red:+"a harmless change turned red: $red"}
     elif ! build_for "$want"; then
-        verdict="does not compile: $(grep -m 1 error ../build.log)"
+        verdict="does not compile: $(grep -m 1 error build/build.log)"
     else
         run_tests "$want"
         survivors=$(comm -23 <(tr ' ' '\n' <<<"$want" | sort) <(tr ' ' '\n' <<<"$red") | paste -sd ' ')
@@ -104,11 +104,11 @@ judge() { # PATCH : fills $verdict, empty when all is as it should be
 noticed=0 survived=0
 for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch) start=$SECONDS red=""
-    if patch -p1 --forward --quiet --reject-file=- <"$patch" >../patch.log 2>&1; then
+    if patch -p1 --forward --quiet --reject-file=- <"$patch" >build/patch.log 2>&1; then
         judge "$patch"
         patch -p1 --reverse --quiet <"$patch"
     else
-        verdict="does not apply any more: $(head -n 1 ../patch.log)"
+        verdict="does not apply any more: $(head -n 1 build/patch.log)"
     fi
     if [ -z "$verdict" ]; then
         noticed=$((noticed + 1))
