@@ -203,9 +203,10 @@ void log_metrics(run_log *l, const record *r)
     }
 }
 
+const char *const run_state_names[] = {"running", "saved", "done", "failed"};
+
 void log_state(run_log *l, run_state state, int64_t step, status s, const char *reason)
 {
-    static const char *const names[] = {"running", "saved", "done", "failed"};
     if (!l || !l->status_path)
         return;
     char when[32];
@@ -215,7 +216,7 @@ void log_state(run_log *l, run_state state, int64_t step, status s, const char *
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
 
     record *r = record_new();
-    record_set_text(r, "state", names[state]);
+    record_set_text(r, "state", run_state_names[state]);
     record_set_int(r, "step", step);
     record_set_int(r, "code", status_exit_code(s));
     record_set_text(r, "reason", reason ? reason : status_text(s));

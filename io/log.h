@@ -62,6 +62,7 @@ void log_metrics(run_log *l, const record *r);
 /* status.json: {"state": running|saved|done|failed, "step", "code": the exit code that s gives, "reason",
  * "time": UTC}. */
 typedef enum { RUN_RUNNING, RUN_SAVED, RUN_DONE, RUN_FAILED } run_state;
+extern const char *const run_state_names[]; /* "running", "saved", "done", "failed" */
 void log_state(run_log *l, run_state state, int64_t step, status s, const char *reason);
 
 /* While a bar is attached, lines are written above it, and it draws nothing when stderr is no terminal

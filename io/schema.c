@@ -23,7 +23,7 @@
 
 #define ROWS_MAX  1e6
 #define WIDTH_MAX 65536
-#define STEPS_MAX 1e12
+#define STEPS_MAX 4294967295.0 /* masks know a step by 32 bits (kernels/rng.h) */
 #define ANY_MAX   1e9
 #define INT64_TOP 0x1p63 /* prints as 2^63-1; strtoll refuses what is larger */
 
@@ -59,7 +59,7 @@ const config_key config_schema[] = {
          "initial parameters: U(-init_scale, init_scale), PyTorch's, or those of its word_language_model")},
     {AT(model, init_recurrent), CHOICE("same|orthogonal"),
      ROW("same", "", FIXED, "recurrent weights: as init says, or orthogonal")},
-    {AT(model, init_scale), ABOVE(0, 100), WITH("model.init=uniform"),
+    {AT(model, init_scale), ABOVE(0, 100), WITH("model.init=uniform|word_language_model"),
      ROW("0.1", "", FIXED, "uniform: half width of the distribution")},
     {AT(model, forget_bias), REAL(-100, 100), WITH("model.cell=lstm"),
      ROW("0", "", FIXED, "lstm: added to the forget gate's rows of bias_ih after initialisation")},

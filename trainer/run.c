@@ -106,10 +106,14 @@ static status open_rows(run *r, error *e)
     if (r->has_valid)
         s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
                          size, "eval.batch_size", e);
-    r->has_test = s == STATUS_OK && r->has_valid && r->corpus.ids[SPLIT_TEST];
+    r->has_test = s == STATUS_OK && r->corpus.ids[SPLIT_TEST];
     if (r->has_test)
         s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
                          size, "eval.batch_size", e);
+    if (s == STATUS_OK && (uint64_t)c->train.epochs > UINT32_MAX / lm_windows(&r->train))
+        s = fail(e, STATUS_BAD_CONFIG,
+                 "train.epochs is %lld, with %llu steps in each; at most 2^32-1 steps are possible",
+                 (long long)c->train.epochs, (unsigned long long)lm_windows(&r->train));
     return s == STATUS_OK ? check_validation(c, &r->corpus, e) : s;
 }
 
@@ -319,8 +323,11 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
     s = optimizer_check(c, &r->list, e); /* the same on all ranks, as the configuration is */
     if (s != STATUS_OK)
         return s;
-    plan_memory(r, &r->train.shards, r->has_valid ? r->valid.shards.rows : 0, comm_rank(group),
-                comm_size(group), NULL);
+    plan_memory(r, &r->train.shards,
+                r->has_valid  ? r->valid.shards.rows
+                : r->has_test ? r->test.shards.rows
+                              : 0,
+                comm_rank(group), comm_size(group), NULL);
     if (!arena_commit(&r->memory))
         s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives",
                  (double)arena_bytes(&r->memory) / 1e6);

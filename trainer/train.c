@@ -25,6 +25,8 @@ typedef struct loop {
         steps; /* all ranks', of the interval as far as this process has trained it: what its seconds have brought */
     uint64_t bytes_sent; /* at the last log line */
     progress *bar;
+    lm_result test; /* tokens 0: no test was made */
+    int64_t tested_step;
 } loop;
 
 static double seconds_now(void)
@@ -403,12 +405,8 @@ static status final_test(loop *l, error *e)
     if (s != STATUS_OK)
         return s;
     log_end(r->log, result.nats / (double)result.tokens);
-    record *m = metrics_of(l, "stop");
-    record_set_int(m, "tested_step", tested);
-    record_set_double(m, "test_loss", result.nats / (double)result.tokens);
-    record_set_int(m, "predicted", (int64_t)result.tokens);
-    log_metrics(r->log, m);
-    record_free(m);
+    l->tested_step = tested;
+    l->test = result;
     return STATUS_OK;
 }
 
@@ -440,6 +438,23 @@ static status finished_before(loop *l, error *e)
     return done ? STATUS_OK : final_test(l, e);
 }
 
+/* How it ended: status.json for scripts, the stop record for whoever reads the metrics. */
+static void log_stop(loop *l, run_state state, status s, const char *reason)
+{
+    run *r = l->r;
+    record *m = metrics_of(l, "stop");
+    record_set_text(m, "state", run_state_names[state]);
+    record_set_text(m, "reason", reason);
+    if (l->test.tokens) {
+        record_set_int(m, "tested_step", l->tested_step);
+        record_set_double(m, "test_loss", l->test.nats / (double)l->test.tokens);
+        record_set_int(m, "predicted", (int64_t)l->test.tokens);
+    }
+    log_metrics(r->log, m);
+    record_free(m);
+    log_state(r->log, state, r->progress.step, s, reason);
+}
+
 status train_run(run *r, error *e)
 {
     loop l = {.r = r, .last_save = seconds_now(), .norm = NAN};
@@ -449,8 +464,7 @@ status train_run(run *r, error *e)
     l.interval_start = l.epoch_start = l.last_save;
     if (run_finished(r)) {
         status s = finished_before(&l, e);
-        log_state(r->log, s == STATUS_OK ? RUN_DONE : RUN_FAILED, r->progress.step, s,
-                  s == STATUS_OK ? "finished" : e->text);
+        log_stop(&l, s == STATUS_OK ? RUN_DONE : RUN_FAILED, s, s == STATUS_OK ? "finished" : e->text);
         return s;
     }
     log_start(&l);
@@ -465,13 +479,9 @@ status train_run(run *r, error *e)
     bool finished = s == STATUS_OK && run_finished(r);
     if (finished)
         s = final_test(&l, e);
-    log_state(r->log,
-              s == STATUS_OK      ? (finished ? RUN_DONE : RUN_SAVED)
-              : s == STATUS_SAVED ? RUN_SAVED
-                                  : RUN_FAILED,
-              r->progress.step, s,
-              s != STATUS_OK ? e->text
-              : finished     ? "finished"
-                             : "paused at train.steps");
+    run_state state = s == STATUS_OK      ? (finished ? RUN_DONE : RUN_SAVED)
+                      : s == STATUS_SAVED ? RUN_SAVED
+                                          : RUN_FAILED;
+    log_stop(&l, state, s, s != STATUS_OK ? e->text : finished ? "finished" : "paused at train.steps");
     return s;
 }
