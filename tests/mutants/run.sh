@@ -10,7 +10,8 @@
 # A patch begins with two lines, which `patch` ignores, and is made with `git diff -U1`, so that it goes on applying while the file changes
 # elsewhere:
 #   Defect: the forget gate's bias is lost
-#   Red: test_initial                       the CTest entries that must fail, the quickest that do
+#   Red: test_initial cli_resume/kept       the CTest entries that must fail, the quickest that do; behind a slash: a section of
+#                                           tests/cli/resume.sh that is run instead of all of it
 # A patch whose Red line is "nothing" is a control: it changes no behaviour, and nothing that any patch names may turn red.
 # Exit status: 0 when every defect was noticed by every test that it names.
 set -uo pipefail
@@ -49,7 +50,7 @@ header() { sed -n "s/^$2: *//p" "$1" | head -n 1; }
 build_for() { # NAMES
     local name targets=()
     for name in $1; do
-        name=${name%_np[0-9]*}
+        name=${name%%/*} name=${name%_np[0-9]*}
         grep -qx "$name: phony" build/targets.txt || name=unroll
         targets+=("$name")
     done
@@ -58,13 +59,31 @@ build_for() { # NAMES
 
 # Runs the tests of these names; $red is what failed.
 run_tests() { # NAMES
-    ctest --test-dir build -R "^(${1// /|})\$" -j "$jobs" --timeout 200 >build/test.log 2>&1
-    red=$(sed -nE 's/^[[:space:]]*[0-9]+ - ([^ ]+) \(.*/\1/p' build/test.log | sort | paste -sd ' ')
+    local name entries=() failed=()
+    for name in $1; do
+        case $name in
+            */*) timeout 200 "tests/cli/$(script_of "$name").sh" build/unroll "${name#*/}" >build/section.log 2>&1 || failed+=("$name") ;;
+            *) entries+=("$name") ;;
+        esac
+    done
+    if [ ${#entries[@]} -gt 0 ]; then
+        ctest --test-dir build -R "^($(IFS='|'; echo "${entries[*]}"))\$" -j "$jobs" --timeout 200 >build/test.log 2>&1
+        mapfile -t -O ${#failed[@]} failed < <(sed -nE 's/^[[:space:]]*[0-9]+ - ([^ ]+) \(.*/\1/p' build/test.log)
+    fi
+    red=${failed[*]-}
 }
 
-unknown() { # NAMES : those that are no CTest entry
+script_of() { # cli_resume/kept -> resume
+    local name=${1%%/*}
+    echo "${name#cli_}"
+}
+
+unknown() { # NAMES : those that are no CTest entry, or no section of its script
     local name
-    for name in $1; do grep -qx "$name" build/entries.txt || echo "$name"; done
+    for name in $1; do
+        grep -qx "${name%%/*}" build/entries.txt || echo "$name"
+        [[ $name != */* ]] || grep -qx "${name#*/}() {" "tests/cli/$(script_of "$name").sh" || echo "$name"
+    done
 }
 
 fetch_sources && mkdir -p build || exit 1 # logs and lists go there: they are no part of the tree that layering.sh judges
@@ -96,7 +115,7 @@ judge() { # PATCH : fills $verdict, empty when all is as it should be
         verdict="does not compile: $(grep -m 1 error build/build.log)"
     else
         run_tests "$want"
-        survivors=$(comm -23 <(tr ' ' '\n' <<<"$want" | sort) <(tr ' ' '\n' <<<"$red") | paste -sd ' ')
+        survivors=$(comm -23 <(tr ' ' '\n' <<<"$want" | sort) <(tr ' ' '\n' <<<"$red" | sort) | paste -sd ' ')
         verdict=${survivors:+"SURVIVED $survivors"}
     fi
 }
