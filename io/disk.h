@@ -76,6 +76,10 @@ void disk_unmap(disk_map *m); /* safe twice */
 
 /* mkdir -p; fine if it exists and is a writable directory. */
 status disk_make_dir(const char *path, error *e);
+/* Takes a directory for this process alone, until disk_unlock or the end of the process, however that comes;
+ * waits at most `seconds` for another that has it.  Where the file system has no locks nobody is kept out. */
+status disk_lock(const char *dir, int seconds, int *lock, error *e);
+void disk_unlock(int *lock); /* safe twice; *lock -1 holds none */
 /* unlink + fsync of the directory; a missing file is fine. */
 status disk_remove(const char *path, error *e);
 bool disk_exists(const char *path);

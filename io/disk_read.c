@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -135,6 +136,35 @@ status disk_make_dir(const char *path, error *e)
     if (s == STATUS_OK && access(path, W_OK | X_OK) < 0)
         return disk_failed(e, path, "write into the directory");
     return s;
+}
+
+/* flock, since it goes with the process, needs no file of its own and keeps out a second opening in the same
+ * process, too.  Some network file systems refuse it: then we go without. */
+status disk_lock(const char *dir, int seconds, int *lock, error *e)
+{
+    enum { TRIES_A_SECOND = 20 };
+    *lock = disk_open(dir, O_RDONLY | O_DIRECTORY, 0);
+    if (*lock < 0)
+        return disk_failed(e, dir, "open the directory");
+    for (int tries = 0; flock(*lock, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK)
+            return STATUS_OK;
+        if (tries >= seconds * TRIES_A_SECOND) {
+            disk_unlock(lock);
+            return fail(e, STATUS_IO_FAILED, "%s: is in use by another process, which writes there", dir);
+        }
+        usleep(1000000 / TRIES_A_SECOND);
+    }
+    return STATUS_OK;
+}
+
+void disk_unlock(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
 }
 
 bool disk_exists(const char *path)

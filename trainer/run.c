@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MASK_STEPS = UINT16_MAX + 1 }; /* steps of a window that random numbers tell apart (kernels/rng.h) */
 
@@ -213,6 +214,16 @@ static status nothing_beyond(const run *r, error *e)
     return s;
 }
 
+/* Two trainings in one run directory would remove each other's checkpoints.  The ranks of a job that was
+ * killed may still be leaving when the next one starts: they get some seconds. */
+static status take_directory(run *r, bool *made, error *e)
+{
+    const char *dir = r->config->run.dir;
+    *made = !disk_exists(dir);
+    status s = disk_make_dir(dir, e);
+    return s == STATUS_OK ? disk_lock(dir, 10, &r->lock, e) : s;
+}
+
 /* Which checkpoint to start from: *path NULL for a fresh start. */
 static status choose_start(run *r, const train_options *o, char **path, error *e)
 {
@@ -261,7 +272,10 @@ static status start_state(run *r, const train_options *o, error *e)
     const config *c = r->config;
     bool root = comm_rank(r->group) == 0;
     char path[4096] = "", *chosen = NULL;
-    status s = root ? choose_start(r, o, &chosen, e) : STATUS_OK;
+    bool writes = root && !o->dry_run, made = false;
+    status s = writes ? take_directory(r, &made, e) : STATUS_OK;
+    if (root && s == STATUS_OK)
+        s = choose_start(r, o, &chosen, e);
     if (s == STATUS_IO_FAILED)
         s = fail_as(e, STATUS_BAD_CONFIG, "run.dir");
     s = comm_agree(r->group, s, e);
@@ -280,7 +294,6 @@ static status start_state(run *r, const train_options *o, error *e)
         s = initial_parameters(c, &r->list, r->value, e);
     if (root && s == STATUS_OK && o->resume == RESUME_FILE)
         s = nothing_beyond(r, e);
-    bool writes = root && !o->dry_run;
     if (writes && s == STATUS_OK)
         s = store_open(&r->store, c->run.dir, c->run.keep_last, c->run.keep_best, e);
     if (writes && s == STATUS_OK)
@@ -292,6 +305,8 @@ static status start_state(run *r, const train_options *o, error *e)
         log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
                  (long long)r->progress.epoch);
 done:
+    if (s != STATUS_OK && made)
+        rmdir(c->run.dir); /* does nothing to a directory that holds something */
     free(chosen);
     return s;
 }
@@ -301,7 +316,7 @@ done:
 
 status run_open(run *r, const config *c, comm *group, team *t, const train_options *o, error *e)
 {
-    memset(r, 0, sizeof *r);
+    *r = (run){.lock = -1};
     r->config = c;
     r->group = group;
     r->team = t;
@@ -344,6 +359,7 @@ status run_close(run *r, error *e)
 {
     status s = store_close(r->store, e);
     log_close(r->log);
+    disk_unlock(&r->lock);
     params_free(&r->list);
     lm_rows_close(&r->train);
     lm_rows_close(&r->valid);

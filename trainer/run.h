@@ -51,6 +51,7 @@ typedef struct run {
     train_progress progress;
     store *store; /* NULL unless rank 0 */
     run_log *log; /* NULL unless rank 0 */
+    int lock;     /* of the run directory (io/disk.h); -1 unless rank 0 */
     bool resumed;
     int64_t steps_per_epoch;
 } run;

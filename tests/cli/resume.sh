@@ -113,6 +113,25 @@ many_kills() {
     done
 }
 
+# A second training in the same folder keeps out, and disturbs nothing; a third takes it when the first was killed.
+two_at_once() {
+    prepared || return
+    start 1 train c.yaml --set run.dir=t --set train.epochs=1000000 --threads 1
+    wait_for compgen -G "t/ckpt-*"
+    for how in "--resume auto" --overwrite; do
+        # shellcheck disable=SC2086 # two words
+        "$program" train c.yaml --set run.dir=t --threads 1 $how </dev/null >"$work/second" 2>&1
+        expect_same "$how beside a run that goes on: exit 2" $? 2
+        expect_text "$how beside a run that goes on" "$work/second" '^unroll train: run.dir: t: is in use by another process'
+    done
+    expect_not "the first run goes on" ended
+    kill -KILL "$child"
+    finish
+    train t --set train.steps=$(($(step_of "$(newest t)") + 10)) --set train.epochs=1000000 --resume auto
+    expect_code "a killed run holds its folder no longer" 0
+    rm -rf t
+}
+
 damaged() {
     local size
     prepared || return
@@ -256,4 +275,4 @@ best_elsewhere() {
     expect_same "the best are elsewhere: which are tested" "$(tests_of x2 | cut -d ' ' -f 2)" 339
 }
 
-sections pause epoch_ends random_kills damaged refused finished kept shares few_rows best_elsewhere
+sections pause epoch_ends random_kills two_at_once damaged refused finished kept shares few_rows best_elsewhere

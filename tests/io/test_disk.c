@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +359,45 @@ static void test_directories(void **state)
     assert_int_equal(rmdir(scratch_path("a/b/c")) | rmdir(scratch_path("a/b")) | rmdir(scratch_path("a")), 0);
 }
 
+static int lock_once(int seconds, error *e)
+{
+    int lock = -1;
+    return disk_lock(scratch_folder(), seconds, &lock, e) == STATUS_OK ? lock : -1;
+}
+
+/* One holder at a time; a holder that dies without a word holds no longer. */
+static void test_lock(void **state)
+{
+    (void)state;
+    error e = {0};
+    int lock = lock_once(0, &e);
+    assert_true(lock >= 0);
+    assert_int_equal(lock_once(0, &e), -1);
+    assert_non_null(strstr(e.text, "in use by another process"));
+    disk_unlock(&lock);
+    disk_unlock(&lock);
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        bool held = lock_once(0, &e) >= 0 && write(ready[1], "", 1) == 1;
+        while (held)
+            pause();
+        _exit(1);
+    }
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(lock_once(0, &e), -1);
+    kill(child, SIGKILL);
+    lock = lock_once(10, &e);
+    assert_true(lock >= 0);
+    disk_unlock(&lock);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(ready[0]);
+    close(ready[1]);
+    assert_int_equal(disk_lock(scratch_path("nothing"), 0, &lock, &e), STATUS_IO_FAILED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -373,6 +413,7 @@ int main(void)
                                        TEST(test_sweep_spares),
                                        TEST(test_sweep_spares_other_users),
                                        TEST(test_reading),
-                                       TEST(test_directories)};
+                                       TEST(test_directories),
+                                       TEST(test_lock)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
