@@ -125,6 +125,20 @@ static status check_same(const evaluation *v, comm *g, error *e)
     return STATUS_OK;
 }
 
+/* --each must not be written over what it is made from, which is mapped into memory. */
+static status check_each(const evaluation *v, error *e)
+{
+    const char *sources[] = {v->model.file.path, v->corpus.file.path};
+    struct stat each, source;
+    if (!v->arguments->each || stat(v->arguments->each, &each) != 0)
+        return STATUS_OK;
+    for (int i = 0; i < 2; i++)
+        if (stat(sources[i], &source) == 0 && source.st_dev == each.st_dev && source.st_ino == each.st_ino)
+            return fail(e, STATUS_USAGE, "--each %s: is the %s itself; name another file", v->arguments->each,
+                        i == 0 ? "checkpoint" : "corpus");
+    return STATUS_OK;
+}
+
 static status open_all(evaluation *v, const session *job, error *e)
 {
     const eval_arguments *a = v->arguments;
@@ -139,6 +153,8 @@ static status open_all(evaluation *v, const session *job, error *e)
     if (s == STATUS_OK)
         s = corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
+    if (s == STATUS_OK)
+        s = check_each(v, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(&v->model, &v->corpus, e);
     if (s == STATUS_OK && a->split == SPLIT_TEST)
