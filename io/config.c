@@ -56,6 +56,19 @@ static const config_key *key_of_environment(const char *name)
     return NULL;
 }
 
+/* UNROLL_OPTIM_LR: a key's name with one underscore for two? */
+static bool lacks_underscore(const char *name)
+{
+    bool lacks = false;
+    for (int i = 0; i < config_schema_size && !lacks; i++) {
+        char *known = environment_name(&config_schema[i]), *second = strstr(known, "__") + 1;
+        memmove(second, second + 1, strlen(second));
+        lacks = strcmp(known, name) == 0;
+        free(known);
+    }
+    return lacks;
+}
+
 /* One entry of the environment, "NAME=value". */
 static status read_variable(config *c, const char *entry, error *e)
 {
@@ -66,11 +79,11 @@ static status read_variable(config *c, const char *entry, error *e)
     char *name = strndup(entry, n), *where = NULL;
     BUG_IF(!name, "out of memory");
     status s = STATUS_OK;
-    /* Without two underscores it is no key's: UNROLL_KERNELS, UNROLL_DATA. */
-    if (strstr(name + sizeof prefix - 1, "__")) {
+    const config_key *key = key_of_environment(name);
+    /* Without two underscores it is meant for others (UNROLL_KERNELS, UNROLL_DATA), unless one was forgotten. */
+    if (key || strstr(name + sizeof prefix - 1, "__") || lacks_underscore(name)) {
         char *shown = text_shown(name, n);
         text_add(&where, "environment %s", shown);
-        const config_key *key = key_of_environment(name);
         if (key) {
             const char *value = entry + n + 1;
             s = value_assign(c, key, (scalar){value, strlen(value), SCALAR_LITERAL}, where, e);

@@ -277,11 +277,14 @@ static void test_wrong_names_are_told(void **state)
         if (!strstr(e.text, sets[i].hint) || strncmp(e.text, "--set ", 6) != 0)
             fail_msg("%s: %s", sets[i].assignment, e.text);
     }
-    static const char *const variables[][2] = {{"UNROLL_OPTIM__LT", "did you mean UNROLL_OPTIM__LR?"},
-                                               {"UNROLL_optim__lr", "no such key"},
-                                               {"UNROLL_OPTIM__LR__", "did you mean UNROLL_OPTIM__LR?"},
-                                               {"UNROLL___", "no such key"}};
-    for (int i = 0; i < 4; i++) {
+    static const char *const variables[][2] = {
+        {"UNROLL_OPTIM__LT", "did you mean UNROLL_OPTIM__LR?"},
+        {"UNROLL_optim__lr", "no such key"},
+        {"UNROLL_OPTIM__LR__", "did you mean UNROLL_OPTIM__LR?"},
+        {"UNROLL_OPTIM_LR", "did you mean UNROLL_OPTIM__LR?"},
+        {"UNROLL_RUN_KEEP_LAST", "did you mean UNROLL_RUN__KEEP_LAST?"},
+        {"UNROLL___", "no such key"}};
+    for (int i = 0; i < 6; i++) {
         error e = {0};
         setenv(variables[i][0], "1", 1);
         assert_int_equal(config_read_environment(&c, &e), STATUS_BAD_CONFIG);
