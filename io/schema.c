@@ -46,7 +46,7 @@ const config_key config_schema[] = {
     {AT(model, reset), CHOICE("after|before"), WITH("model.cell=gru"),
      ROW("after", "", FIXED,
          "gru: reset gate after the recurrent product (PyTorch, cuDNN) or before it (the original paper)")},
-    {AT(model, layers), INT(1, 64), ROW("2", "layers", FIXED, "recurrent layers")},
+    {AT(model, layers), INT(1, 16), ROW("2", "layers", FIXED, "recurrent layers")},
     {AT(model, embedding), INT(1, WIDTH_MAX), ROW("200", "units", FIXED, "E: width of the word vectors")},
     {AT(model, hidden), INT(1, WIDTH_MAX), ROW("200", "units", FIXED, "H: hidden units of each layer")},
     {AT(model, tied), .type = KEY_BOOL,

@@ -28,9 +28,8 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
                        .dropout = c->model.dropout,
                        .seed = (uint64_t)c->train.seed};
     BUG_IF(!s->cell, "no cell \"%s\"", name);
-    if (s->layers > LAYERS_MAX)
-        return fail(e, STATUS_BAD_CONFIG, "model.layers is %d; at most %d are possible", s->layers,
-                    LAYERS_MAX);
+    BUG_IF(s->layers > LAYERS_MAX, "model.layers is %d, at most %d are possible: io/schema.c allows more",
+           s->layers, LAYERS_MAX);
     if (V > INT32_MAX / 2)
         return fail(e, STATUS_BAD_CONFIG, "a vocabulary of %u words is too large for one output layer", V);
     if (c->model.dropout > 0 && c->data.bptt > MASK_STEPS)

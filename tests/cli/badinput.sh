@@ -75,6 +75,7 @@ configurations() {
     yaml "wrong type" 'bad.yaml:1.*many' 'model: {hidden: many}\n'
     yaml "a fraction for a count" 'bad.yaml:1.*1\.5' 'model: {layers: 1.5}\n'
     yaml "a value out of range" 'bad.yaml:3.*-1' 'model: {}\noptim:\n  lr: -1\n'
+    yaml "too many layers" 'bad.yaml:1.*layers.*from 1 to 16.*17' 'model: {layers: 17}\n'
     yaml "a probability of one" 'bad.yaml:1.*dropout.*1' 'model: {dropout: 1}\n'
     yaml "an unknown choice" 'bad.yaml:1.*lstn.*lstm' 'model: {cell: lstn}\n'
     yaml "a duplicate key" 'bad.yaml:3.*hidden' 'model:\n  hidden: 20\n  hidden: 20\n'
