@@ -1,12 +1,12 @@
 /* test_train.c - the training loop, alone and on ranks, against the oracle and a loop written out here in
  * double precision.
  *
- *   run_open + train_run, paused in mid-epoch and resumed  ==  rows, windows, losses, updates of plain loops     to 2e-5
+ *   run_open + train_run, paused and resumed  ==  rows, windows, losses, updates of plain loops     to 2e-5
  *
  * test_torch_golden says that a model and an update are PyTorch's; this says that the loop hands them the
  * right windows, masks, rates, scales and step numbers, starts from zero where it should, measures the
- * validation loss from zero state, and that ranks and a resume lose nothing of it.  Three epochs of two dozen
- * steps suffice: whatever is wrong in one of them stays in the parameters.  The other identities (same bits
+ * validation loss from zero state, and that ranks and a resume lose nothing of it.  Three epochs of five
+ * windows suffice: whatever is wrong in one of them stays in the parameters.  The other identities (same bits
  * for any ranks, threads and kills) compare the program with itself and cannot see a mistake that it always
  * makes.
  *
