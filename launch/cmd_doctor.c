@@ -50,7 +50,7 @@ static status parse(doctor_arguments *a, int argc, char **argv, error *e)
             s = option_count(&a->ranks, "--ranks", optarg, 1, SHARDS_MAX, e);
             break;
         case OPT_THREADS:
-            s = option_count(&a->threads, "--threads", optarg, 1, 1024, e);
+            s = option_count(&a->threads, "--threads", optarg, 1, OPTION_THREADS_MAX, e);
             break;
         case OPT_SET:
             a->sets[a->set_count++] = optarg;

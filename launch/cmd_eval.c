@@ -72,7 +72,7 @@ static status take_option(eval_arguments *a, int option, const char *value, erro
         a->each = value;
         return STATUS_OK;
     case OPT_THREADS:
-        return option_count(&a->threads, "--threads", value, 1, 1024, e);
+        return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
     }
     return STATUS_OK; /* help has been given */
 }

@@ -183,7 +183,7 @@ static status parse_option(prepare_options *o, int option, const char *value, er
         job->replace_invalid = choice == 1;
         break;
     case OPT_THREADS:
-        s = option_count(&count, "--threads", value, 1, 1024, e);
+        s = option_count(&count, "--threads", value, 1, OPTION_THREADS_MAX, e);
         job->threads = (int)count;
         break;
     case OPT_SEED:
@@ -210,7 +210,7 @@ static status check_output(const prepare_options *o, error *e)
 {
     const char *out = o->job.out;
     struct stat st, text;
-    if (out == NULL)
+    if (out == NULL || *out == 0)
         return fail(e, STATUS_USAGE, "no output: -o CORPUS.h5 is required");
     if (stat(out, &st) == 0) {
         if (!S_ISREG(st.st_mode))
@@ -398,6 +398,8 @@ int cmd_prepare(int argc, char **argv)
         s = option == '?' || option == ':' ? option_refused("prepare", argv, option, &e)
                                            : parse_option(&o, option, optarg, &e);
     }
+    if (s == STATUS_OK)
+        s = option_threads_check((uint64_t)o.job.threads, &e);
     if (s == STATUS_OK && optind == argc)
         s = fail(&e, STATUS_USAGE, "no FORMAT: one of ptb, wikitext, text, grammar is required");
     if (s == STATUS_OK) {

@@ -89,7 +89,7 @@ static status take_option(sample_arguments *a, int option, const char *value, er
         a->last = true;
         return STATUS_OK;
     case OPT_THREADS:
-        return option_count(&a->threads, "--threads", value, 1, 1024, e);
+        return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
     }
     return STATUS_OK; /* help has been given */
 }
@@ -135,7 +135,7 @@ static status read_prompt(const inference *f, const char *prompt, uint32_t **ids
     *count = 0;
     status s = block.bytes && *ids ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for the prompt");
     if (s == STATUS_OK && text_check(&block, level_of(f), false, NULL, e) != STATUS_OK)
-        s = fail_as(e, STATUS_USAGE, "--prompt");
+        s = fail(e, STATUS_USAGE, "--prompt: is not valid UTF-8");
     token_reader t = {.at = block.bytes, .end = block.bytes + n, .level = level_of(f)};
     const uint8_t *word;
     for (size_t length; s == STATUS_OK && token_next(&t, &word, &length);) {

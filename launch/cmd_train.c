@@ -60,7 +60,7 @@ static status take_option(train_arguments *a, int option, const char *value, err
         a->options.overwrite = true;
         return STATUS_OK;
     case OPT_THREADS:
-        return option_count(&a->threads, "--threads", value, 1, 1024, e);
+        return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
     case OPT_DRY_RUN:
         a->options.dry_run = true;
         return STATUS_OK;

@@ -19,6 +19,14 @@ status option_count(uint64_t *out, const char *option, const char *text, uint64_
     return STATUS_OK;
 }
 
+status option_threads_check(uint64_t threads, error *e)
+{
+    const char *omp = getenv("OMP_NUM_THREADS");
+    if (threads == 0 && omp && strtoll(omp, NULL, 10) > OPTION_THREADS_MAX)
+        return fail(e, STATUS_USAGE, "OMP_NUM_THREADS: \"%s\" is more than %d", omp, OPTION_THREADS_MAX);
+    return STATUS_OK;
+}
+
 status option_real(double *out, const char *option, const char *text, double min, double max, error *e)
 {
     char *end;

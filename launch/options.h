@@ -15,6 +15,11 @@ status option_real(double *out, const char *option, const char *text, double min
 status option_choice(int *out, const char *option, const char *text, const char *const *names, int n,
                      error *e);
 
+/* --threads has its limit; what takes its place when it was not given (threads 0) has the same one.  More
+ * threads than that is a slip, and one that OpenMP may answer by overrunning the stack. */
+#define OPTION_THREADS_MAX 1024
+status option_threads_check(uint64_t threads, error *e);
+
 /* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.
  * No file: USAGE. */
 status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e);

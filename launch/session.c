@@ -38,7 +38,9 @@ status session_open(session *s, bool with_mpi, int threads, error *e)
     if (st != STATUS_OK)
         return st;
     const kernels *k = NULL;
-    st = common_kernels(s->group, &k, e);
+    st = comm_agree(s->group, option_threads_check((uint64_t)threads, e), e);
+    if (st == STATUS_OK)
+        st = common_kernels(s->group, &k, e);
     if (st != STATUS_OK)
         return st;
     int team_size = launch_threads(s->group, threads, warning, sizeof warning);

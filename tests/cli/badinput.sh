@@ -29,6 +29,9 @@ sources() {
     expect_refusal "output that is there" 2 'empty.txt.*--overwrite' prepare grammar -o empty.txt
     expect_refusal "output below a file" 3 'empty.txt/x.h5: cannot be written there' prepare grammar -o empty.txt/x.h5
     expect_refusal "a vocabulary and a choice of words" 2 '--vocab is taken as it is' prepare text --train broken.txt --vocab v --max-vocab 9 -o x.h5
+    expect_refusal "an output without a name" 2 '-o CORPUS.h5 is required' prepare text --train "$program" -o ""
+    OMP_NUM_THREADS=100000 expect_refusal "absurd threads in the environment" 2 'OMP_NUM_THREADS: "100000" is more than 1024' \
+        prepare text --train "$program" --level byte -o x.h5
     expect_refusal "threads for the grammar" 2 'grammar takes no SRC and of the options only' prepare grammar --threads 2 -o x.h5
     ulimit -S -f 8
     expect_refusal "output beyond the limit of file sizes" 3 'x.h5.*File too large' prepare grammar --tokens 1000 -o x.h5
@@ -96,6 +99,8 @@ configurations() {
 shapes() {
     prepared || return
     expect_refusal_of_ranks 3 "more ranks than shards" 2 '3 ranks for data.shards = 2' train c.yaml --set data.shards=2 --overwrite --threads 1
+    OMP_NUM_THREADS=100000 expect_refusals "absurd threads in the environment" 2 'OMP_NUM_THREADS: "100000" is more than 1024' \
+        train c.yaml --overwrite
     expect_refusals "more rows than tokens" 2 'data.batch_size: 5000 rows.*at most [0-9]+ rows' train c.yaml --set data.batch_size=5000 --overwrite --threads 1
     printf 'a b c d e f g h\n%.0s' {1..100} >long.txt
     printf 'a b c\n' >short.txt

@@ -197,6 +197,7 @@ sampling() {
     expect_same "a text of 60 tokens" "$(sample --temperature 0 --prompt the | wc -w)" 61
     expect_same "the prompt stands in front" "$(sample --prompt 'the dog' | head -n 1 | cut -d ' ' -f 1,2)" "the dog"
     expect_other "and steers what follows" "$(sample --prompt 'the dog' | cut -d ' ' -f 3-)" "$(sample --prompt 'the dogs' | cut -d ' ' -f 3-)"
+    expect_refusal "a prompt that is no UTF-8" 2 '--prompt: is not valid UTF-8$' sample r --prompt $'the \xff'
     expect_refusal "a prompt with an unknown word" 2 '"xyzzy" is not in the vocabulary' sample r --prompt 'the xyzzy'
     # A vocabulary with <unk> takes it instead.
     printf 'a b <unk> a\nb a a b\n%.0s' {1..100} >text.txt
