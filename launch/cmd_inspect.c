@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ static void print_meta(const container *c)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (record_get_int(c->meta, numbers[i], &number))
             printf("%s: %" PRId64 "\n", numbers[i], number);
-    if (record_get_double(c->meta, "best_nats", &real))
+    if (record_get_double(c->meta, "best_nats", &real) && isfinite(real)) /* inf: there was none */
         printf("best validation: %.6f nats per token\n", real);
     if (record_get_double(c->meta, "cross_entropy", &real))
         printf("exact cross-entropy: %.6f nats per token\n", real);

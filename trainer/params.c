@@ -128,6 +128,14 @@ const param *params_find(const params *p, const char *name)
     return NULL;
 }
 
+size_t params_elements(const params *p)
+{
+    size_t sum = 0;
+    for (int i = 0; i < p->count; i++)
+        sum += p->list[i].count;
+    return sum;
+}
+
 int params_wire_buckets(const params *p)
 {
     return p->buckets + (p->scatter_of >= 0);

@@ -63,6 +63,8 @@ void params_finish(params *p, int size, int tied_param /* -1 */);
 void params_free(params *p);
 
 const param *params_find(const params *p, const char *name); /* NULL if absent */
+/* Elements of all tensors: the size of the model.  The slab has gaps besides. */
+size_t params_elements(const params *p);
 /* Number of buckets on the wire: p->buckets, plus the scatter bucket when tied. */
 int params_wire_buckets(const params *p);
 

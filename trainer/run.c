@@ -410,8 +410,7 @@ status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int si
         out->exchange +=
             (size_t)(i == rank ? 0 : theirs.nodes) * params_owned_floats(&r.list, rank) * sizeof(float);
     }
-    for (int i = 0; i < r.list.count; i++)
-        out->parameter_count += r.list.list[i].count;
+    out->parameter_count = params_elements(&r.list);
     out->total = arena_bytes(&r.memory) + out->exchange;
     size_t carried = (size_t)model_states(&r.model) * (size_t)B * (size_t)r.shape.H;
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);

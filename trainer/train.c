@@ -157,7 +157,7 @@ static void log_start(loop *l)
     const config *c = r->config;
     log_line(r->log, "%s: %llu tokens, vocabulary %u; %s %d x %d, %zu parameters", r->corpus.file.path,
              (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name,
-             r->shape.layers, r->shape.H, r->list.floats);
+             r->shape.layers, r->shape.H, params_elements(&r->list));
     log_line(r->log,
              "%d rank%s x %d thread%s, kernels %s; %lld rows in %lld shards, windows of %lld, %lld batches "
              "an epoch (%llu tokens dropped)",

@@ -36,6 +36,7 @@ static void test_names_and_shapes(void **state)
     assert_int_equal(params_find(&p, "encoder.weight")->cols, 30);
     assert_null(params_find(&p, "decoder.weigh"));
     assert_int_equal(p.count, 11);
+    assert_int_equal(params_elements(&p), 1234 * (30 + 50 + 1) + 200 * (30 + 50 + 2) + 200 * (50 + 50 + 2));
     params_free(&p);
 }
 
