@@ -16,6 +16,9 @@ if [ $# -lt 2 ]; then
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" >&2
     exit 2
 fi
+case $1 in
+    '' | 0* | *[!0-9]*) echo "$0: RANKS is a whole number above 0, not \"$1\"" >&2; exit 2 ;;
+esac
 ranks=$1
 shift
 root=$(cd "$(dirname "$0")/../.." && pwd)

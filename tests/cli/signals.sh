@@ -115,6 +115,9 @@ terminate_mpirun() {
     local starter
     prepared || return
     starter=$(dirname "$script")/../../launch/starters/mpirun.sh
+    for odd in x 0 -1 ""; do
+        expect_same "the starter refuses \"$odd\" ranks" "$(UNROLL=$program "$starter" "$odd" c.yaml 2>&1 | grep -c 'RANKS is a whole number above 0')" 1
+    done
     for group in "" -; do # the starter alone; all of its group, as a terminal does with Ctrl-C
         UNROLL=$program THREADS=1 setsid "$starter" 2 "${endless[@]:1}" --set run.dir="starter$group" </dev/null >"$work/out" 2>"$work/err" &
         child=$!
