@@ -17,7 +17,7 @@ packages=(
     libcmocka-dev                   # CMake configures the tests too
 )
 if [ "${1:-}" = --tests ]; then
-    packages+=(clang clang-format llvm libomp-14-dev python3-h5py)
+    packages+=(clang libclang-rt-14-dev clang-format llvm libomp-14-dev python3-h5py)
 elif [ $# -gt 0 ]; then
     echo "usage: ${0##*/} [--tests]" >&2
     exit 2
