@@ -61,6 +61,15 @@ run $unroll eval "$dir/run" --data "$corpus" --split test | tee "$dir/eval.txt"
 say "6. Sample some text"
 run $unroll sample "$dir/run" --length 60 --temperature 1.0 --seed 1
 
+say "7. Compare: README.md has the digest of this recipe on one rank, never stopped"
+run $unroll inspect "$dir/run" --digest | tee "$dir/digest.txt"
+wanted=$(sed -nE 's/^\| `grammar`.*\| `([0-9a-f]{16})`.*/\1/p' README.md)
+if [ "$(cut -c 1-16 "$dir/digest.txt" | tail -n 1)" = "$wanted" ]; then
+    echo "It begins with $wanted there, too: the same bits on two ranks, stopped and resumed."
+else
+    echo "There it begins with $wanted: that run is of another version of the sources."
+fi
+
 # The first number behind a word, in what a command said.
 number() { grep -oE "$2[^0-9]*[0-9]+[.]?[0-9]*" "$dir/$1.txt" | grep -oE '[0-9]+[.]?[0-9]*$' | head -n 1; }
 say "What was learnt"
