@@ -125,12 +125,21 @@ static status check_same(const evaluation *v, comm *g, error *e)
     return STATUS_OK;
 }
 
-/* --each must not be written over what it is made from, which is mapped into memory. */
+/* Before the work: --each must be writable, and not be what it is made from, which is mapped into memory. */
 static status check_each(const evaluation *v, error *e)
 {
-    const char *sources[] = {v->model.file.path, v->corpus.file.path};
+    const char *path = v->arguments->each, *sources[] = {v->model.file.path, v->corpus.file.path};
     struct stat each, source;
-    if (!v->arguments->each || stat(v->arguments->each, &each) != 0)
+    if (!path)
+        return STATUS_OK;
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    bool exists = stat(path, &each) == 0, writable = folder && access(exists ? path : folder, W_OK) == 0;
+    int why = errno;
+    free(folder);
+    if (!writable)
+        return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(why));
+    if (!exists)
         return STATUS_OK;
     for (int i = 0; i < 2; i++)
         if (stat(sources[i], &source) == 0 && source.st_dev == each.st_dev && source.st_ino == each.st_ino)

@@ -27,6 +27,8 @@ typedef struct loop {
     progress *bar;
     lm_result test; /* tokens 0: no test was made */
     int64_t tested_step;
+    int64_t save_step; /* of the newest checkpoint that this process tried to write; -1: none */
+    bool save_failed;  /* rank 0 knows */
 } loop;
 
 static double seconds_now(void)
@@ -159,12 +161,12 @@ static void log_start(loop *l)
              (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name,
              r->shape.layers, r->shape.H, params_elements(&r->list));
     log_line(r->log,
-             "%d rank%s x %d thread%s, kernels %s; %lld rows in %lld shards, windows of %lld, %lld batches "
+             "%d rank%s x %d thread%s, kernels %s; %lld row%s in %lld shard%s, windows of %lld, %lld batches "
              "an epoch (%llu tokens dropped)",
              comm_size(r->group), comm_size(r->group) == 1 ? "" : "s", team_threads(r->team),
              team_threads(r->team) == 1 ? "" : "s", kernels_name(team_kernels(r->team)),
-             (long long)c->data.batch_size, (long long)c->data.shards, (long long)c->data.bptt,
-             (long long)r->steps_per_epoch,
+             (long long)c->data.batch_size, c->data.batch_size == 1 ? "" : "s", (long long)c->data.shards,
+             c->data.shards == 1 ? "" : "s", (long long)c->data.bptt, (long long)r->steps_per_epoch,
              (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
     record *m = metrics_of(l, "start");
     record_set_int(m, "ranks", comm_size(r->group));
@@ -207,8 +209,12 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
         return STATUS_INTERNAL;
     run_state_view v = run_view(r);
     error before = {0};
-    if (store_settle(r->store, &before) != STATUS_OK)
+    status settled = store_settle(r->store, &before);
+    if (settled != STATUS_OK)
         warn_unsaved(r->log, &before);
+    if (kind == STORE_CHECKPOINT && l->save_step == r->progress.step &&
+        !comm_any(r->group, settled != STATUS_OK || l->save_failed))
+        return STATUS_OK; /* the run ends where its last checkpoint is */
     unsigned char *image;
     size_t bytes;
     status s = checkpoint_image(&v, r->group, &image, &bytes, e);
@@ -221,8 +227,11 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
         log_metrics(r->log, m);
         record_free(m);
     }
-    if (kind == STORE_CHECKPOINT) /* no resume starts from a best one */
+    if (kind == STORE_CHECKPOINT) { /* no resume starts from a best one */
         l->last_save = seconds_now();
+        l->save_step = r->progress.step;
+        l->save_failed = s != STATUS_OK;
+    }
     if (wait)
         return comm_agree(r->group, s, e);
     if (s != STATUS_OK)
@@ -457,7 +466,7 @@ static void log_stop(loop *l, run_state state, status s, const char *reason)
 
 status train_run(run *r, error *e)
 {
-    loop l = {.r = r, .last_save = seconds_now(), .norm = NAN};
+    loop l = {.r = r, .last_save = seconds_now(), .norm = NAN, .save_step = -1};
     uint64_t total = (uint64_t)(r->config->train.epochs * r->steps_per_epoch);
     if (r->config->train.steps && (uint64_t)r->config->train.steps < total)
         total = (uint64_t)r->config->train.steps;
@@ -479,6 +488,9 @@ status train_run(run *r, error *e)
     bool finished = s == STATUS_OK && run_finished(r);
     if (finished)
         s = final_test(&l, e);
+    else if (s == STATUS_OK)
+        log_line(r->log, "saved at step %lld: train.steps is %lld; more of them and --resume auto go on",
+                 (long long)r->progress.step, (long long)r->config->train.steps);
     run_state state = s == STATUS_OK      ? (finished ? RUN_DONE : RUN_SAVED)
                       : s == STATUS_SAVED ? RUN_SAVED
                                           : RUN_FAILED;

@@ -23,7 +23,11 @@ ranks=$1
 shift
 root=$(cd "$(dirname "$0")/../.." && pwd)
 unroll=${UNROLL:-$root/build/unroll}
-[ -x "$unroll" ] || unroll=$(command -v unroll) || { echo "no unroll program; build it first, or set UNROLL" >&2; exit 2; }
+if [ -n "${UNROLL:-}" ]; then
+    command -v "$UNROLL" >/dev/null || { echo "$0: UNROLL=$UNROLL is no program" >&2; exit 2; }
+elif [ ! -x "$unroll" ]; then
+    unroll=$(command -v unroll) || { echo "$0: no unroll program; build it first, or set UNROLL" >&2; exit 2; }
+fi
 
 # A rank and its threads own neighbouring cores.  Without PE=, mpirun would bind all threads of a rank to one core.
 cores=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)

@@ -302,6 +302,7 @@ full_disk_inside() {
     unroll eval r --data g.h5 --each full/each --threads 1
     expect_code "--each onto a full disk" 2
     expect_not "--each onto a full disk leaves no half file" test -e full/each
+    expect_refusal "--each into a folder that is not there" 2 'eval: --each nowhere/each: cannot be written' eval r --data g.h5 --each nowhere/each
     umount full
 }
 

@@ -41,6 +41,9 @@ pause() {
     expect_code "a pause" 0
     expect_same "a pause: status" "$(field p/status.json state) $(field p/status.json step) $(field p/status.json code)" "saved 50 0"
     expect_same "a pause saves at that step" "$(newest p)" p/ckpt-0000000050.h5
+    expect_text "a pause says so" err '^saved at step 50: train.steps is 50; more of them and --resume auto go on$'
+    train once --set train.steps=50 --set run.checkpoint_every_steps=25
+    expect_same "a pause where a checkpoint was due saves once" "$(grep -c '"type": *"save".*"kind": *"checkpoint"' once/metrics.jsonl)" 2
     train p --set train.steps=130 --resume auto
     expect_code "a resumed run" 0
     expect_text "a resumed run says so" err '^resumed from p/ckpt-0000000050.h5: step 50, epoch 1$'

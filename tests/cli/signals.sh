@@ -118,6 +118,7 @@ terminate_mpirun() {
     for odd in x 0 -1 ""; do
         expect_same "the starter refuses \"$odd\" ranks" "$(UNROLL=$program "$starter" "$odd" c.yaml 2>&1 | grep -c 'RANKS is a whole number above 0')" 1
     done
+    expect_same "the starter refuses a program that is none" "$(UNROLL=/nowhere/unroll "$starter" 2 c.yaml 2>&1 | grep -c 'UNROLL=/nowhere/unroll is no program')" 1
     for group in "" -; do # the starter alone; all of its group, as a terminal does with Ctrl-C
         UNROLL=$program THREADS=1 setsid "$starter" 2 "${endless[@]:1}" --set run.dir="starter$group" </dev/null >"$work/out" 2>"$work/err" &
         child=$!
