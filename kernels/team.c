@@ -6,23 +6,37 @@
  * clears its counter of the other set, which nobody has touched since the barrier before and which phase e+1
  * will use.
  *
- * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at
- * barriers alone. */
+ * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at gates
+ * alone.
+ *
+ * Gates.  A waiting thread spins for about the length of a task and then sleeps in the kernel (futex(2)).  It
+ * does not call sched_yield: since Linux 6.6 a yield gives up a share of the time to come, and a thread that
+ * stays runnable keeps the scheduler from moving the one that everybody waits for, which another program has
+ * pushed off its core, to this one.  README.md has figures.
+ *
+ * Workers.  They live in one parallel region for the life of the team, so that they sleep at our gates between
+ * runs too; libgomp's own waits spin for milliseconds.  Whoever opens such a region cannot leave it: that is
+ * the host, a thread which does nothing else, while the caller of team_run is member 0 in the host's place. */
 #include "kernels/team.h"
 
 #include <assert.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
 #define LINE          64   /* bytes that travel between cores together */
-#define SPINS         2000 /* pauses before a waiting thread yields; a pause takes 40 to 140 cycles */
+#define SPINS         2000 /* pauses before a waiting thread sleeps; a pause takes 40 to 140 cycles */
 #define SPINS_CROWDED 16   /* the same when the threads outnumber the cores */
 #define SCRATCH_SKEW  192  /* bytes by which threads' scratch starts apart in a page */
 
@@ -30,15 +44,27 @@ typedef struct line_counter {
     _Alignas(LINE) atomic_long value;
 } line_counter;
 
+/* A number that one thread moves on and others wait for. */
+typedef struct gate {
+    _Alignas(LINE) atomic_uint value;
+    atomic_int sleepers;
+} gate;
+
 struct team {
-    _Alignas(LINE) atomic_int arrived;
-    _Alignas(LINE) atomic_uint generation;
+    _Alignas(LINE) atomic_int arrived; /* at the barrier */
+    gate generation;                   /* of the barrier: how many have ended */
+    gate *run;                         /* one for each thread: how many runs it was called to */
     _Alignas(LINE) int threads;
     int spins;
     const kernels *k;
     line_counter *taken[2]; /* one for each thread */
     char *scratch;
     size_t scratch_bytes; /* for each thread */
+    pthread_t host;
+    gate ready;                         /* how many threads the host got, once it knows */
+    void (*body)(member *m, void *arg); /* of this run; NULL: the workers leave */
+    void *arg;
+    int members; /* of every run: the threads that OpenMP gave */
 };
 
 /* Denormals flushed, round to nearest, no traps; returns the state to restore. */
@@ -82,22 +108,107 @@ static int cores_allowed(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+/* ---- gates ---- */
+
+/* Until the gate's value is another than `old`. */
+static void gate_wait(gate *g, unsigned old, int spins)
+{
+    for (int i = 0; i < spins; i++) {
+        if (atomic_load_explicit(&g->value, memory_order_acquire) != old)
+            return;
+        spin_pause();
+    }
+    atomic_fetch_add(&g->sleepers, 1);
+    while (atomic_load(&g->value) == old)
+        syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&g->sleepers, 1);
+}
+
+/* Either this sees the sleeper, or the sleeper sees the value: both orders are sequentially consistent. */
+static void gate_move(gate *g, unsigned value)
+{
+    atomic_store(&g->value, value);
+    if (atomic_load(&g->sleepers) > 0)
+        syscall(SYS_futex, &g->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* ---- members ---- */
+
+static void member_run(team *t, int id)
+{
+    member m = {.team = t, .id = id, .size = t->members, .k = t->k, .share = -1};
+    unsigned state = float_state_enter();
+    t->body(&m, t->arg);
+    float_state_leave(state);
+    team_barrier(&m);
+}
+
+static void worker(team *t, int id)
+{
+    for (unsigned runs = 0;; runs++) {
+        gate_wait(&t->run[id], runs, t->spins);
+        if (!t->body)
+            return;
+        member_run(t, id);
+    }
+}
+
+static void *host(void *arg)
+{
+    team *t = arg;
+#pragma omp parallel num_threads(t->threads) default(none) shared(t)
+    {
+        int id = omp_get_thread_num();
+        if (id == 0)
+            gate_move(&t->ready, (unsigned)omp_get_num_threads()); /* may be fewer than were asked for */
+        else
+            worker(t, id);
+    }
+    return NULL;
+}
+
+/* To t->body. */
+static void call_workers(team *t)
+{
+    for (int i = 1; i < t->members; i++)
+        gate_move(&t->run[i], atomic_load_explicit(&t->run[i].value, memory_order_relaxed) + 1);
+}
+
+/* ---- the team ---- */
+
 team *team_open(int threads, const kernels *k)
 {
     assert(threads >= 1 && k);
     team *t = aligned_alloc(LINE, sizeof *t);
     line_counter *counters = aligned_alloc(LINE, 2 * (size_t)threads * sizeof *counters);
-    if (!t || !counters) {
+    gate *run = aligned_alloc(LINE, (size_t)threads * sizeof *run);
+    if (!t || !counters || !run) {
         free(t);
         free(counters);
+        free(run);
         return NULL;
     }
     *t = (team){.threads = threads,
+                .members = 1,
                 .k = k,
                 .spins = threads > cores_allowed() ? SPINS_CROWDED : SPINS,
+                .run = run,
                 .taken = {counters, counters + threads}};
     for (int i = 0; i < 2 * threads; i++)
         atomic_init(&counters[i].value, 0);
+    for (int i = 0; i < threads; i++) {
+        atomic_init(&run[i].value, 0);
+        atomic_init(&run[i].sleepers, 0);
+    }
+    if (threads > 1) {
+        if (pthread_create(&t->host, NULL, host, t) != 0) {
+            t->threads = 1;
+            team_close(t);
+            return NULL;
+        }
+        gate_wait(&t->ready, 0, t->spins);
+        t->members = (int)atomic_load(&t->ready.value);
+    }
     return t;
 }
 
@@ -105,7 +216,13 @@ void team_close(team *t)
 {
     if (!t)
         return;
+    if (t->threads > 1) {
+        t->body = NULL;
+        call_workers(t);
+        pthread_join(t->host, NULL);
+    }
     free(t->taken[0]);
+    free(t->run);
     free(t->scratch);
     free(t);
 }
@@ -120,25 +237,14 @@ const kernels *team_kernels(const team *t)
     return t->k;
 }
 
-static void member_run(team *t, int id, int size, void (*body)(member *m, void *arg), void *arg)
-{
-    member m = {.team = t, .id = id, .size = size, .k = t->k, .share = -1};
-    unsigned state = float_state_enter();
-    body(&m, arg);
-    float_state_leave(state);
-}
-
 void team_run(team *t, void (*body)(member *m, void *arg), void *arg)
 {
     for (int i = 0; i < 2 * t->threads; i++)
         atomic_store_explicit(&t->taken[0][i].value, 0, memory_order_relaxed);
-    if (t->threads == 1) {
-        member_run(t, 0, 1, body, arg);
-        return;
-    }
-#pragma omp parallel num_threads(t->threads) default(none) shared(t, body, arg)
-    member_run(t, omp_get_thread_num(), omp_get_num_threads(), body,
-               arg); /* may be fewer than were asked for */
+    t->body = body;
+    t->arg = arg;
+    call_workers(t);
+    member_run(t, 0);
 }
 
 long team_claim(member *m, long tasks)
@@ -164,17 +270,12 @@ void team_barrier(member *m)
     team *t = m->team;
     atomic_store_explicit(&t->taken[(m->phase + 1) % 2][m->id].value, 0, memory_order_relaxed);
     if (m->size > 1) {
-        unsigned generation = atomic_load_explicit(&t->generation, memory_order_relaxed);
+        unsigned generation = atomic_load_explicit(&t->generation.value, memory_order_relaxed);
         if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) == m->size - 1) {
             atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
-            atomic_store_explicit(&t->generation, generation + 1, memory_order_release);
+            gate_move(&t->generation, generation + 1);
         } else {
-            for (int i = 0; atomic_load_explicit(&t->generation, memory_order_acquire) == generation; i++) {
-                if (i < t->spins)
-                    spin_pause();
-                else
-                    sched_yield();
-            }
+            gate_wait(&t->generation, generation, t->spins);
         }
     }
     m->phase++;
