@@ -10,8 +10,9 @@
 #define JOB_PANELS  4
 #define JOB_DEPTH   512
 #define TILE_ROWS   12
-#define TILE_PANELS 2
+#define TILE_PANELS 4
 
+#define TREE_PANELS 3            /* of B in a tile of a tree product: 16 rows are 2 x 8 rows by 3 panels */
 #define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
 #define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
 
@@ -120,9 +121,10 @@ typedef struct tree_blocks {
 static tree_blocks tree_cut(const gemm_tree *j)
 {
     size_t panel_bytes = (size_t)j->T * (size_t)j->p->rows * 16 * sizeof(float);
-    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2 / TILE_PANELS * TILE_PANELS;
-    panels = panels < TILE_PANELS ? TILE_PANELS : panels > 8 ? 8 : panels;
-    return (tree_blocks){div_up(j->pa, panels), div_up(j->pb, panels)};
+    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2;
+    int a = panels < 2 ? 2 : panels > 8 ? 8 : panels;
+    int groups = panels < 2 * TREE_PANELS ? 1 : 2;
+    return (tree_blocks){div_up(j->pa, a), div_up(j->pb, groups * TREE_PANELS)};
 }
 
 long gemm_tree_tasks(const gemm_tree *j)
@@ -131,17 +133,17 @@ long gemm_tree_tasks(const gemm_tree *j)
     return (long)n.a * n.b;
 }
 
-/* One tile: 16 rows of C from panel a, up to 32 columns from panels b, b+1; the chain of each shard, added
+/* One tile: 16 rows of C from panel a, up to 48 columns from panels b, b+1, b+2; the chain of each shard, added
  * up the tree while hot. */
 static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
 {
-    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TILE_PANELS];
+    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TREE_PANELS];
     const shards *p = j->p;
     const size_t panel = (size_t)j->T * (size_t)p->rows * 16;
     const float *a = j->a + (size_t)ia * panel, *b = j->b + (size_t)ib * panel;
-    const int panels = j->pb - ib < TILE_PANELS ? j->pb - ib : TILE_PANELS;
+    const int panels = j->pb - ib < TREE_PANELS ? j->pb - ib : TREE_PANELS;
     const int columns = j->N - 16 * ib < 16 * panels ? j->N - 16 * ib : 16 * panels;
-    const size_t row = (size_t)(16 * TILE_PANELS);
+    const size_t row = (size_t)(16 * TREE_PANELS);
     int valid;
     const size_t row0 = j->row(j->shape, ia, &valid);
     const gemm_function product = by_openblas[GEMM_DW] ? gemm_blas : k->gemm;
@@ -169,12 +171,12 @@ void gemm_tree_task(const kernels *k, const gemm_tree *j, long task)
 {
     const tree_blocks n = tree_cut(j);
     const long ta = task / n.b, tb = task % n.b;
-    const int pairs = div_up(j->pb, TILE_PANELS);
+    const int groups = div_up(j->pb, TREE_PANELS);
     const int a0 = (int)(j->pa * ta / n.a), a1 = (int)(j->pa * (ta + 1) / n.a);
-    const int b0 = (int)(pairs * tb / n.b), b1 = (int)(pairs * (tb + 1) / n.b);
+    const int b0 = (int)(groups * tb / n.b), b1 = (int)(groups * (tb + 1) / n.b);
     for (int ib = b0; ib < b1; ib++)
         for (int ia = a0; ia < a1; ia++)
-            tree_tile(k, j, ia, ib * TILE_PANELS);
+            tree_tile(k, j, ia, ib * TREE_PANELS);
 }
 
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride)

@@ -35,16 +35,17 @@
 
 /* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of
  * cache a core. */
-#define STRIP     12 /* rows whose weights stand together: a multiple of every kernel's rows */
-#define DH_STRIPS 10
+#define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
+#define DH_STRIPS 8
 #define DH_PANELS 24
 #define DH_WORDS  120 /* words whose weights are packed at a time */
 
-/* dW: tiles of DW_WORDS words by a pair of panels, which is what the widest kernel takes at once. */
-#define DW_WORDS 96
-#define PAIR     32
-#define TILE     (DW_WORDS * PAIR)
-#define DW_TASKS 64 /* at least, if that leaves each two pairs */
+/* dW: tiles of DW_WORDS words by a group of panels, which is what the widest kernel takes at once. */
+#define DW_WORDS  96
+#define DW_PANELS 4
+#define GROUP     (16 * DW_PANELS)
+#define TILE      (DW_WORDS * GROUP)
+#define DW_TASKS  64 /* at least, if that leaves each a group */
 
 typedef struct dh_scratch {
     _Alignas(64) float weights[DH_STRIPS][DH_WORDS][STRIP];
@@ -92,14 +93,14 @@ static int plan_levels(int most_shards)
     return levels;
 }
 
-static int pairs_of(const linear_ce *l)
+static int groups_of(const linear_ce *l)
 {
-    return pieces(l->panels, 2);
+    return pieces(l->panels, DW_PANELS);
 }
 
 static size_t open_floats(const linear_ce *l)
 {
-    return (size_t)pieces(l->V, DW_WORDS) * (size_t)pairs_of(l) * TILE;
+    return (size_t)pieces(l->V, DW_WORDS) * (size_t)groups_of(l) * TILE;
 }
 
 /* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in
@@ -379,9 +380,9 @@ static void input_gradient(member *m, const job *j, const chunk *c, int h0, int 
     }
 }
 
-/* A tile of dW (and db): words of a block, columns of a pair of panels. */
+/* A tile of dW (and db): words of a block, columns of a group of panels. */
 typedef struct tile_place {
-    int block, words, pair, panels;
+    int block, words, group, panels;
 } tile_place;
 
 /* The leaf of shard s: one chain over its tokens. */
@@ -391,27 +392,27 @@ static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile
     const linear_ce *l = j->l;
     const int first = shard_token(j, s) - c->first, tokens = shard_token(j, s + 1) - shard_token(j, s);
     k->gemm(at->words, at->panels, tokens, block + first, block_stride(l), 1,
-            l->scaled + ((size_t)(2 * at->pair) * (size_t)l->capacity + (size_t)first) * 16,
-            16 * (size_t)l->capacity, tile, PAIR, GEMM_ZERO, NULL);
+            l->scaled + ((size_t)(DW_PANELS * at->group) * (size_t)l->capacity + (size_t)first) * 16,
+            16 * (size_t)l->capacity, tile, GROUP, GEMM_ZERO, NULL);
 }
 
 static void write_tile(const job *j, const tile_place *at, int node, const float *tile)
 {
     const linear_ce *l = j->l;
-    const int h0 = at->pair * PAIR, columns = at_most(PAIR, l->H - h0);
+    const int h0 = at->group * GROUP, columns = at_most(GROUP, l->H - h0);
     float *dW = j->dW + (size_t)node * j->stride, *db = j->db + (size_t)node * j->stride;
     for (int i = 0; i < at->words; i++) {
         const size_t v = (size_t)(at->block * DW_WORDS + i);
-        memcpy(dW + v * (size_t)l->H + h0, tile + i * PAIR, (size_t)columns * sizeof(float));
-        if (columns < PAIR)
-            db[v] = tile[i * PAIR + columns];
+        memcpy(dW + v * (size_t)l->H + h0, tile + i * GROUP, (size_t)columns * sizeof(float));
+        if (columns < GROUP)
+            db[v] = tile[i * GROUP + columns];
     }
 }
 
 /* Sums of finished subtrees that wait, from chunk to chunk, for the rest of their node. */
 static float *open_tile(const linear_ce *l, const tile_place *at, int level)
 {
-    size_t tiles = (size_t)at->block * (size_t)pairs_of(l) + (size_t)at->pair;
+    size_t tiles = (size_t)at->block * (size_t)groups_of(l) + (size_t)at->group;
     return l->open + (size_t)level * open_floats(l) + tiles * TILE;
 }
 
@@ -443,8 +444,8 @@ static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_
             memcpy(open_tile(j->l, at, level), s->tile[level], TILE * sizeof(float));
 }
 
-/* dW of a block of words, pairs [pair0, pair1) of panels. */
-static void weight_gradient(member *m, const job *j, const chunk *c, int block, int pair0, int pair1)
+/* dW of a block of words, groups [group0, group1) of panels. */
+static void weight_gradient(member *m, const job *j, const chunk *c, int block, int group0, int group1)
 {
     const linear_ce *l = j->l;
     dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
@@ -454,8 +455,8 @@ static void weight_gradient(member *m, const job *j, const chunk *c, int block, 
         for (int i = 0; i < words; i++)
             memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
     }
-    for (int pair = pair0; pair < pair1; pair++) {
-        const tile_place at = {block, words, pair, at_most(2, l->panels - 2 * pair)};
+    for (int group = group0; group < group1; group++) {
+        const tile_place at = {block, words, group, at_most(DW_PANELS, l->panels - DW_PANELS * group)};
         for (int node = 0; node < j->p->nodes; node++)
             if (j->p->node[node].first < c->shard1 && j->p->node[node].last > c->shard0)
                 sum_node(m->k, j, c, &at, node, s);
@@ -466,10 +467,9 @@ static void weight_gradient(member *m, const job *j, const chunk *c, int block, 
 static void make_gradients(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
-    const int strips = pieces(l->H, STRIP), dh_across = pieces(strips, DH_STRIPS), pairs = pairs_of(l);
+    const int strips = pieces(l->H, STRIP), dh_across = pieces(strips, DH_STRIPS), groups = groups_of(l);
     const int dh_down = pieces(c->panels, DH_PANELS);
-    const int dw_down = pieces(l->V, DW_WORDS),
-              dw_across = at_most(pieces(pairs, 2), pieces(DW_TASKS, dw_down));
+    const int dw_down = pieces(l->V, DW_WORDS), dw_across = at_most(groups, pieces(DW_TASKS, dw_down));
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
         if (i < dh) {
@@ -479,7 +479,7 @@ static void make_gradients(member *m, const job *j, const chunk *c)
                            c->panels * (down + 1) / dh_down);
         } else {
             const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
-            weight_gradient(m, j, c, block, pairs * across / dw_across, pairs * (across + 1) / dw_across);
+            weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across);
         }
     }
     team_barrier(m);

@@ -2,19 +2,26 @@
  * [panel][k][16].
  *
  * An element of C is one chain of fma over k, whatever the shape of the tile, so the bits depend neither
- * on the register tile below nor on how callers cut M, P and K.  Tiles: AVX-512 12 x 2 panels (24 of 32
- * registers), AVX2 6 x 1 panel (12 of 16); each smaller row count has a variant of its own, and rows are
- * cut as evenly as possible (20 = 10 + 10). */
+ * on the register tile below nor on how callers cut M, P and K.  Tiles hold at most 24 (AVX-512) or 12 (AVX2)
+ * accumulators.  The wider of two equal ones is taken: a step of 6 x 4 panels fetches 6 + 4 operands for its
+ * 24 products, one of 12 x 2 fetches 12 + 2, and where another thread shares the core, what a core can decode
+ * decides (0.74 of the fma peak against 0.68).  Rows and panels are cut as evenly as possible (20 = 4 x 5). */
 
 #if VF == 16
 #define GEMM_ROWS   12
-#define GEMM_PANELS 2
+#define GEMM_PANELS 4
+#define BY_COLUMNS  3 /* panels at most of a tile whose A is stored by columns */
+static const int FN(gemm_rows)[GEMM_PANELS] = {12, 12, 8, 6}; /* by panels less one */
 #elif VF == 8
 #define GEMM_ROWS   6
 #define GEMM_PANELS 1
+#define BY_COLUMNS  1
+static const int FN(gemm_rows)[GEMM_PANELS] = {6};
 #else
 #define GEMM_ROWS   1
 #define GEMM_PANELS 1
+#define BY_COLUMNS  1
+static const int FN(gemm_rows)[GEMM_PANELS] = {1};
 #endif
 #define PANEL_VECTORS (16 / VF)
 #define TILE_VECTORS  (GEMM_PANELS * PANEL_VECTORS)
@@ -55,13 +62,14 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
                 x[i][v] = vf_load((start == GEMM_BIAS ? bias : c + (size_t)i * c_row) + v * VF);
         }
     }
-    const float *row[ROW_POINTERS];
+    const float *row[ROW_POINTERS], *far = b + 2 * b_panel; /* panels 2 and 3 */
     UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] = a + (by_rows ? (size_t)i * a_stride : 0);
 #define GEMM_STEP(k)                                                                                        \
     do {                                                                                                    \
         vf bk[TILE_VECTORS];                                                                                \
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) bk[v] =                                   \
-            vf_load(b + (size_t)(v / PANEL_VECTORS) * b_panel + 16 * (k) + v % PANEL_VECTORS * VF);         \
+            vf_load((v / PANEL_VECTORS < 2 ? b : far) + (size_t)(v / PANEL_VECTORS % 2) * b_panel +         \
+                    16 * (k) + v % PANEL_VECTORS * VF);                                                     \
         UNROLLED for (int i = 0; i < rows; i++)                                                             \
         {                                                                                                   \
             vf ai = vf_set1(by_rows ? row[i / 3][(size_t)(i % 3) * a_stride + (k)]                          \
@@ -73,6 +81,7 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
         UNROLLED for (int i = 0; i < 4; i++) __builtin_prefetch(ahead + 16 * i);
         ahead += ahead_step;
         HIDE_FROM_PLAN(a_stride);
+        HIDE_FROM_PLAN(b_panel);
         UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
         GEMM_STEP(0);
         GEMM_STEP(1);
@@ -81,12 +90,14 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
         a += by_rows ? 0 : 4 * a_stride;
         UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 4;
         b += 64;
+        far += 64;
     }
     for (; K > 0; K--) {
         GEMM_STEP(0);
         a += by_rows ? 0 : a_stride;
         UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 1;
         b += 16;
+        far += 16;
     }
 #undef GEMM_STEP
     UNROLLED for (int i = 0; i < rows; i++)
@@ -108,43 +119,49 @@ typedef void (*gemm_tile_function)(TILE_PARAMETERS);
     }
 #define TILE_NAME(rows, panels, by_rows) FN(gemm_tile_##rows##_##panels##_##by_rows),
 
-#if GEMM_ROWS == 12
-#define EACH_ROWS(X, panels, by_rows) \
-    X(1, panels, by_rows)             \
-    X(2, panels, by_rows)             \
-    X(3, panels, by_rows)             \
-    X(4, panels, by_rows)             \
-    X(5, panels, by_rows)             \
-    X(6, panels, by_rows)             \
-    X(7, panels, by_rows)             \
-    X(8, panels, by_rows)             \
-    X(9, panels, by_rows)             \
-    X(10, panels, by_rows)            \
-    X(11, panels, by_rows)            \
-    X(12, panels, by_rows)
-#elif GEMM_ROWS == 6
-#define EACH_ROWS(X, panels, by_rows) \
-    X(1, panels, by_rows)             \
-    X(2, panels, by_rows)             \
-    X(3, panels, by_rows)             \
-    X(4, panels, by_rows)             \
-    X(5, panels, by_rows)             \
+#define TO_6(X, panels, by_rows) \
+    X(1, panels, by_rows)        \
+    X(2, panels, by_rows)        \
+    X(3, panels, by_rows)        \
+    X(4, panels, by_rows)        \
+    X(5, panels, by_rows)        \
     X(6, panels, by_rows)
+#define TO_8(X, panels, by_rows) \
+    TO_6(X, panels, by_rows)     \
+    X(7, panels, by_rows)        \
+    X(8, panels, by_rows)
+#define TO_12(X, panels, by_rows) \
+    TO_8(X, panels, by_rows)      \
+    X(9, panels, by_rows)         \
+    X(10, panels, by_rows)        \
+    X(11, panels, by_rows)        \
+    X(12, panels, by_rows)
+#define TO_1(X, panels, by_rows) X(1, panels, by_rows)
+
+#if GEMM_ROWS == 12
+#define EACH_ROWS TO_12
+#elif GEMM_ROWS == 6
+#define EACH_ROWS TO_6
 #else
-#define EACH_ROWS(X, panels, by_rows) X(1, panels, by_rows)
+#define EACH_ROWS TO_1
 #endif
 
 EACH_ROWS(TILE, 1, 0)
 EACH_ROWS(TILE, 1, 1)
-#if GEMM_PANELS == 2
-EACH_ROWS(TILE, 2, 0)
-EACH_ROWS(TILE, 2, 1)
+#if GEMM_PANELS == 4
+TO_12(TILE, 2, 0)
+TO_12(TILE, 2, 1)
+TO_8(TILE, 3, 0)
+TO_8(TILE, 3, 1)
+TO_6(TILE, 4, 1)
 #endif
 
 static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS] = {
     {{EACH_ROWS(TILE_NAME, 1, 0)}, {EACH_ROWS(TILE_NAME, 1, 1)}},
-#if GEMM_PANELS == 2
-    {{EACH_ROWS(TILE_NAME, 2, 0)}, {EACH_ROWS(TILE_NAME, 2, 1)}},
+#if GEMM_PANELS == 4
+    {{TO_12(TILE_NAME, 2, 0)}, {TO_12(TILE_NAME, 2, 1)}},
+    {{TO_8(TILE_NAME, 3, 0)}, {TO_8(TILE_NAME, 3, 1)}},
+    {{NULL}, {TO_6(TILE_NAME, 4, 1)}},
 #endif
 };
 
@@ -153,11 +170,13 @@ static void FN(gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, si
                            size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
                            const float *ahead, size_t ahead_floats)
 {
-    const int by_rows = a_k == 1, blocks = (M + GEMM_ROWS - 1) / GEMM_ROWS;
+    const int by_rows = a_k == 1, widest = by_rows ? GEMM_PANELS : BY_COLUMNS;
+    const int groups = (P + widest - 1) / widest;
     const size_t a_stride = by_rows ? a_row : a_k;
     size_t asked = 0;
-    for (int p = 0; p < P; p += GEMM_PANELS) {
-        const int panels = P - p < GEMM_PANELS ? P - p : GEMM_PANELS;
+    for (int group = 0, p = 0, panels; group < groups; group++, p += panels) {
+        panels = (P - p + groups - group - 1) / (groups - group);
+        const int most = FN(gemm_rows)[panels - 1], blocks = (M + most - 1) / most;
         const float *bias_p = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
         for (int block = 0, m = 0; block < blocks; block++) {
             const int rows = (M - m + blocks - block - 1) / (blocks - block);
