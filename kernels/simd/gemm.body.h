@@ -174,19 +174,21 @@ static void FN(gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, si
     const int groups = (P + widest - 1) / widest;
     const size_t a_stride = by_rows ? a_row : a_k;
     size_t asked = 0;
-    for (int group = 0, p = 0, panels; group < groups; group++, p += panels) {
-        panels = (P - p + groups - group - 1) / (groups - group);
-        const int most = FN(gemm_rows)[panels - 1], blocks = (M + most - 1) / most;
+    const int narrow = groups ? P / groups : 0, wide_groups = P - narrow * groups;
+    for (int group = 0, p = 0; group < groups; group++) {
+        const int panels = narrow + (group < wide_groups), most = FN(gemm_rows)[panels - 1];
+        const int blocks = (M + most - 1) / most, low = M / blocks, high_blocks = M - low * blocks;
+        const gemm_tile_function *tile = FN(gemm_tiles)[panels - 1][by_rows];
         const float *bias_p = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
         for (int block = 0, m = 0; block < blocks; block++) {
-            const int rows = (M - m + blocks - block - 1) / (blocks - block);
-            const gemm_tile_function tile = FN(gemm_tiles)[panels - 1][by_rows][rows - 1];
-            tile(K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel, b_panel,
-                 c + (size_t)m * c_row + 16 * (size_t)p, c_row, start, bias_p,
-                 asked < ahead_floats ? ahead + asked : NULL);
+            const int rows = low + (block < high_blocks);
+            tile[rows - 1](K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel, b_panel,
+                           c + (size_t)m * c_row + 16 * (size_t)p, c_row, start, bias_p,
+                           asked < ahead_floats ? ahead + asked : NULL);
             asked += (size_t)K * 16;
             m += rows;
         }
+        p += panels;
     }
 }
 

@@ -32,7 +32,8 @@ struct kernels {
     int gemm_rows, gemm_panels; /* the largest register tile; for choosing block sizes only */
     /* C (M,16P) from A (M,K) and P packed panels of B, element by element one chain of fma over k in order:
      *     c[i*c_row + 16p+j] = start + a[i*a_row] * b[p*b_panel + j] + a[i*a_row + a_k] * b[p*b_panel + 16+j]..
-     * a_row or a_k is 1 (A by rows or by columns).  K >= 0.  bias (16P) is read for GEMM_BIAS only. */
+     * a_row or a_k is 1 (A by rows or by columns).  M >= 1, P and K >= 0.  bias (16P) is read for GEMM_BIAS
+     * only. */
     void (*gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                  size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
     /* The same, and meanwhile ahead_floats from `ahead` on are fetched into the caches: the weights of the
