@@ -14,9 +14,10 @@
  * stays runnable keeps the scheduler from moving the one that everybody waits for, which another program has
  * pushed off its core, to this one.  README.md has figures.
  *
- * Workers.  They live in one parallel region for the life of the team, so that they sleep at our gates between
- * runs too; libgomp's own waits spin for milliseconds.  Whoever opens such a region cannot leave it: that is
- * the host, a thread which does nothing else, while the caller of team_run is member 0 in the host's place. */
+ * Workers.  They live in one parallel region for the life of the team, so that they sleep at our gates
+ * between runs too; libgomp's own waits spin for milliseconds.  Whoever opens such a region cannot leave it:
+ * that is the host, a thread which does nothing else, while the caller of team_run is member 0 in its
+ * place. */
 #include "kernels/team.h"
 
 #include <assert.h>
@@ -24,7 +25,7 @@
 #include <linux/futex.h>
 #include <omp.h>
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,10 +36,10 @@
 #include <xmmintrin.h>
 #endif
 
-#define LINE          64   /* bytes that travel between cores together */
-#define SPINS         2000 /* pauses before a waiting thread sleeps; a pause takes 40 to 140 cycles */
-#define SPINS_CROWDED 16   /* the same when the threads outnumber the cores */
-#define SCRATCH_SKEW  192  /* bytes by which threads' scratch starts apart in a page */
+#define LINE          64 /* bytes that travel between cores together */
+#define SPINS         2000 /* pauses before a waiting thread sleeps; one takes 140 cycles, of older cores 10 to 60 */
+#define SPINS_CROWDED 16  /* the same when the threads outnumber the cores */
+#define SCRATCH_SKEW  192 /* bytes by which threads' scratch starts apart in a page */
 
 typedef struct line_counter {
     _Alignas(LINE) atomic_long value;
@@ -53,7 +54,8 @@ typedef struct gate {
 struct team {
     _Alignas(LINE) atomic_int arrived; /* at the barrier */
     gate generation;                   /* of the barrier: how many have ended */
-    gate *run;                         /* one for each thread: how many runs it was called to */
+    gate run;                          /* how many runs there were */
+    gate leave;                        /* 1: the host may */
     _Alignas(LINE) int threads;
     int spins;
     const kernels *k;
@@ -99,13 +101,9 @@ static void spin_pause(void)
 {
 #if defined(__x86_64__)
     _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb"); /* about as long; "yield" takes no time */
 #endif
-}
-
-static int cores_allowed(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 /* ---- gates ---- */
@@ -146,64 +144,73 @@ static void member_run(team *t, int id)
 static void worker(team *t, int id)
 {
     for (unsigned runs = 0;; runs++) {
-        gate_wait(&t->run[id], runs, t->spins);
+        gate_wait(&t->run, runs, t->spins);
         if (!t->body)
             return;
         member_run(t, id);
     }
 }
 
+/* Waits at a gate as well: at the end of the region OMP_WAIT_POLICY=active would have it spin for ever. */
 static void *host(void *arg)
 {
     team *t = arg;
 #pragma omp parallel num_threads(t->threads) default(none) shared(t)
     {
         int id = omp_get_thread_num();
-        if (id == 0)
+        if (id == 0) {
             gate_move(&t->ready, (unsigned)omp_get_num_threads()); /* may be fewer than were asked for */
-        else
+            gate_wait(&t->leave, 0, 0);
+        } else {
             worker(t, id);
+        }
     }
     return NULL;
 }
 
-/* To t->body. */
 static void call_workers(team *t)
 {
-    for (int i = 1; i < t->members; i++)
-        gate_move(&t->run[i], atomic_load_explicit(&t->run[i].value, memory_order_relaxed) + 1);
+    if (t->members > 1)
+        gate_move(&t->run, atomic_load_explicit(&t->run.value, memory_order_relaxed) + 1);
 }
 
 /* ---- the team ---- */
+
+/* Signals belong to the main thread: host and workers are born with all of them blocked but those that a thread
+ * brings upon itself. */
+static bool start_host(team *t)
+{
+    sigset_t blocked, old;
+    sigfillset(&blocked);
+    sigdelset(&blocked, SIGSEGV);
+    sigdelset(&blocked, SIGBUS);
+    sigdelset(&blocked, SIGFPE);
+    sigdelset(&blocked, SIGILL);
+    pthread_sigmask(SIG_BLOCK, &blocked, &old);
+    int failed = pthread_create(&t->host, NULL, host, t);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return failed == 0;
+}
 
 team *team_open(int threads, const kernels *k)
 {
     assert(threads >= 1 && k);
     team *t = aligned_alloc(LINE, sizeof *t);
     line_counter *counters = aligned_alloc(LINE, 2 * (size_t)threads * sizeof *counters);
-    gate *run = aligned_alloc(LINE, (size_t)threads * sizeof *run);
-    if (!t || !counters || !run) {
+    if (!t || !counters) {
         free(t);
         free(counters);
-        free(run);
         return NULL;
     }
-    *t = (team){.threads = threads,
-                .members = 1,
-                .k = k,
-                .spins = threads > cores_allowed() ? SPINS_CROWDED : SPINS,
-                .run = run,
-                .taken = {counters, counters + threads}};
+    *t = (team){.threads = threads, .members = 1, .k = k, .taken = {counters, counters + threads}};
     for (int i = 0; i < 2 * threads; i++)
         atomic_init(&counters[i].value, 0);
-    for (int i = 0; i < threads; i++) {
-        atomic_init(&run[i].value, 0);
-        atomic_init(&run[i].sleepers, 0);
-    }
     if (threads > 1) {
-        if (pthread_create(&t->host, NULL, host, t) != 0) {
-            t->threads = 1;
-            team_close(t);
+        t->spins =
+            threads > omp_get_num_procs() ? SPINS_CROWDED : SPINS; /* of all places, not only our own */
+        if (!start_host(t)) {
+            free(counters);
+            free(t);
             return NULL;
         }
         gate_wait(&t->ready, 0, t->spins);
@@ -219,17 +226,17 @@ void team_close(team *t)
     if (t->threads > 1) {
         t->body = NULL;
         call_workers(t);
+        gate_move(&t->leave, 1);
         pthread_join(t->host, NULL);
     }
     free(t->taken[0]);
-    free(t->run);
     free(t->scratch);
     free(t);
 }
 
 int team_threads(const team *t)
 {
-    return t->threads;
+    return t->members;
 }
 
 const kernels *team_kernels(const team *t)

@@ -1,7 +1,7 @@
 /* team.h - the threads of one process and how they share work.
  *
- * A team is an OpenMP parallel region that lives from team_open to team_close; its threads take part in one body
- * after another, and in a body phases of tasks are separated by barriers:
+ * A team is an OpenMP parallel region that lives from team_open to team_close; its threads take part in one
+ * body after another, and in a body phases of tasks are separated by barriers:
  *
  *   static void body(member *m, void *arg) {
  *       for (long i; (i = team_claim(m, tasks)) >= 0;)   own contiguous share first, always the same;
@@ -14,10 +14,10 @@
  * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread
  * runs with denormals flushed (FTZ and DAZ) and round-to-nearest while in the body; the caller's
  * floating-point state is restored afterwards.
- * A waiting thread spins briefly and then sleeps, so that neither more threads than cores nor other programs on
- * them bring a team to a crawl, and an idle team costs nothing.
- * A team of one thread makes no OpenMP call.  team_run is called by the thread that opened the team and may not
- * be nested.
+ * A waiting thread spins briefly and then sleeps, so that neither more threads than cores nor other programs
+ * on them bring a team to a crawl, and an idle team costs nothing.
+ * A team of one thread makes no OpenMP call.  team_run is called by the thread that opened the team and may
+ * not be nested.  Signals are left to that thread.
  * Memory: allocated by team_open and team_reserve only. */
 #ifndef KERNELS_TEAM_H
 #define KERNELS_TEAM_H
@@ -35,8 +35,10 @@ typedef struct member {
     long first, share; /* that share; share < 0: not yet known */
 } member;
 
-/* threads >= 1; k from kernels_select().  OpenMP may give fewer threads (OMP_THREAD_LIMIT); OMP_PLACES and
- * OMP_PROC_BIND say where they run.  NULL when memory is out or no thread can be had. */
+/* threads >= 1; k from kernels_select().  OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
+ * says how many; OMP_PLACES and OMP_PROC_BIND say where they run.  NULL when memory is out or the first thread
+ * cannot be had; where the system refuses another one, the OpenMP runtime ends the process with its own
+ * message. */
 team *team_open(int threads, const kernels *k);
 void team_close(team *t);
 int team_threads(const team *t);

@@ -125,7 +125,8 @@ static status check_same(const evaluation *v, comm *g, error *e)
     return STATUS_OK;
 }
 
-/* Before the work: --each must be writable, and not be what it is made from, which is mapped into memory. */
+/* Rank 0, before the work: --each must be writable, and not be what it is made from, which is mapped into
+ * memory. */
 static status check_each(const evaluation *v, error *e)
 {
     const char *path = v->arguments->each, *sources[] = {v->model.file.path, v->corpus.file.path};
@@ -139,6 +140,8 @@ static status check_each(const evaluation *v, error *e)
     free(folder);
     if (!writable)
         return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(why));
+    if (!*path || (exists && S_ISDIR(each.st_mode)))
+        return fail(e, STATUS_USAGE, "--each \"%s\": is no name of a file", path);
     if (!exists)
         return STATUS_OK;
     for (int i = 0; i < 2; i++)
@@ -162,7 +165,7 @@ static status open_all(evaluation *v, const session *job, error *e)
     if (s == STATUS_OK)
         s = corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
-    if (s == STATUS_OK)
+    if (s == STATUS_OK && comm_rank(g) == 0)
         s = check_each(v, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(&v->model, &v->corpus, e);

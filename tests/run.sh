@@ -36,7 +36,6 @@ done
 # Ranks as root (a container knows no other user), more of them than cores, and waiting ones that leave the core to others.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMP_WAIT_POLICY=passive # tests share the cores: libgomp's idle threads shall sleep, not spin
 cores=$(nproc)
 passed=0 failed=0 skipped=0 table=""
 

@@ -62,7 +62,7 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
                 x[i][v] = vf_load((start == GEMM_BIAS ? bias : c + (size_t)i * c_row) + v * VF);
         }
     }
-    const float *row[ROW_POINTERS], *far = b + 2 * b_panel; /* panels 2 and 3 */
+    const float *row[ROW_POINTERS], *far = panels > 2 ? b + 2 * b_panel : b; /* panels 2 and 3 */
     UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] = a + (by_rows ? (size_t)i * a_stride : 0);
 #define GEMM_STEP(k)                                                                                        \
     do {                                                                                                    \

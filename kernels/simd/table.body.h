@@ -9,8 +9,6 @@ const kernels FN(kernels) = {
     .tanh = FN(tanh),
     .sigmoid = FN(sigmoid),
 
-    .gemm_rows = GEMM_ROWS,
-    .gemm_panels = GEMM_PANELS,
     .gemm = FN(gemm),
     .gemm_ahead = FN(gemm_ahead),
     .gemm_pack_rows = FN(gemm_pack_rows),

@@ -29,7 +29,6 @@ struct kernels {
     void (*sigmoid)(float *y, const float *x, size_t n);
 
     /* ---- gemm.body.h ---- */
-    int gemm_rows, gemm_panels; /* the largest register tile; for choosing block sizes only */
     /* C (M,16P) from A (M,K) and P packed panels of B, element by element one chain of fma over k in order:
      *     c[i*c_row + 16p+j] = start + a[i*a_row] * b[p*b_panel + j] + a[i*a_row + a_k] * b[p*b_panel + 16+j]..
      * a_row or a_k is 1 (A by rows or by columns).  M >= 1, P and K >= 0.  bias (16P) is read for GEMM_BIAS

@@ -214,6 +214,16 @@ unwritable() {
         expect_refusal "run directory in a closed folder" 2 'run.dir: closed/r.*denied' train c.yaml --set run.dir=closed/r --threads 1
         expect_refusal "corpus into a closed folder" 3 'closed/x.h5.*denied' prepare grammar --tokens 1000 -o closed/x.h5
     fi
+    expect_refusals "--each below a folder that is not there" 2 '--each nowhere/each: cannot be written' eval r --data g.h5 --batch-size 3 --each nowhere/each --threads 1
+    mkdir folder
+    expect_refusals "--each that is a folder" 2 '--each "folder": is no name of a file' eval r --data g.h5 --batch-size 3 --each folder --threads 1
+    # Only the rank that writes must see the place.
+    mkdir -p here/sub there
+    mpirun -np 1 --wdir "$PWD/here" "$program" eval "$PWD/r" --data "$PWD/g.h5" --batch-size 2 --each sub/each --threads 1 : \
+        -np 1 --wdir "$PWD/there" "$program" eval "$PWD/r" --data "$PWD/g.h5" --batch-size 2 --each sub/each --threads 1 >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    expect_code "--each where rank 0 alone can write" 0
+    expect "and it is there" test -s here/sub/each
     in_namespace read_only_disk
 }
 
@@ -302,7 +312,6 @@ full_disk_inside() {
     unroll eval r --data g.h5 --each full/each --threads 1
     expect_code "--each onto a full disk" 2
     expect_not "--each onto a full disk leaves no half file" test -e full/each
-    expect_refusal "--each into a folder that is not there" 2 'eval: --each nowhere/each: cannot be written' eval r --data g.h5 --each nowhere/each
     umount full
 }
 

@@ -46,12 +46,15 @@ fetch_sources() {
 
 header() { sed -n "s/^$2: *//p" "$1" | head -n 1; }
 
-# A test program is the target of its name, without the number of ranks; all others are scripts that run the program.
+# A test program is the target of its name, perhaps without an ending (number of ranks, environment); all others are scripts that run
+# the program.
 build_for() { # NAMES
     local name targets=()
     for name in $1; do
-        name=${name%%/*} name=${name%_np[0-9]*}
-        grep -qx "$name: phony" build/targets.txt || name=unroll
+        name=${name%%/*}
+        until grep -qx "$name: phony" build/targets.txt; do
+            case $name in *_*) name=${name%_*} ;; *) name=unroll ;; esac
+        done
         targets+=("$name")
     done
     cmake --build build -j "$jobs" --target "${targets[@]}" >build/build.log 2>&1

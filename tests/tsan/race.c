@@ -4,7 +4,7 @@
  *
  * Each thread writes its own cell and then reads its neighbour's.  With a barrier between the two that is
  * sound, without one it is a race.  "plain" goes through OpenMP's own region and barrier, "team" through
- * kernels/team.h, whose barrier spins on atomics: a checker that is blind to the first reports races
+ * kernels/team.h, whose barrier is made of atomics and a futex: a checker that is blind to the first reports races
  * everywhere, one that is blind to the second would let every race of the kernels pass.  Prints the sum,
  * so that no read can be left out; exit 0 unless the checker objects. */
 #include "kernels/team.h"
