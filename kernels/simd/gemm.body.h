@@ -3,13 +3,13 @@
  *
  * An element of C is one chain of fma over k, whatever the shape of the tile, so the bits depend neither
  * on the register tile below nor on how callers cut M, P and K.  Tiles: AVX-512 12 x 2 panels (24 of 32
- * registers), AVX2 6 x 1 panel (12 of 16); each smaller row count has a variant of its own, and rows are
- * cut as evenly as possible (20 = 10 + 10). */
+ * registers), AVX2 6 x 1 panel (12 of 16), NEON 6 x 1 panel (24 of 32: a panel is four of its vectors);
+ * each smaller row count has a variant of its own, and rows are cut as evenly as possible (20 = 10 + 10). */
 
 #if VF == 16
 #define GEMM_ROWS   12
 #define GEMM_PANELS 2
-#elif VF == 8
+#elif VF == 8 || VF == 4
 #define GEMM_ROWS   6
 #define GEMM_PANELS 1
 #else
