@@ -18,7 +18,7 @@ typedef struct kernels kernels; /* members: kernels/simd/table.h */
  * system support it. */
 const kernels *const *kernels_all(int *count);
 bool kernels_usable(const kernels *k);
-const char *kernels_name(const kernels *k); /* "scalar", "avx2", "avx512" */
+const char *kernels_name(const kernels *k); /* "scalar", "avx2", "avx512", "neon" */
 /* The best usable table, or the one that `name` (UNROLL_KERNELS, may be NULL) asks for; NULL: unknown or
  * not usable here. */
 const kernels *kernels_select(const char *name);

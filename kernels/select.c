@@ -1,17 +1,24 @@
 /* select.c - which tables this program has, which of them this machine can run, and which one it shall use.
  *
  * __builtin_cpu_supports asks CPUID and, for what needs wider registers, XGETBV whether the operating
- * system saves them. */
+ * system saves them.  On ARM the kernel's list of the processor's abilities holds what both support. */
 #include "kernels/kernels.h"
 
 #include "kernels/simd/table.h"
 
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 extern const kernels kernels_scalar;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2, kernels_avx512;
 static const kernels *const tables[] = {&kernels_scalar, &kernels_avx2, &kernels_avx512};
+#elif defined(__aarch64__)
+extern const kernels kernels_neon;
+static const kernels *const tables[] = {&kernels_scalar, &kernels_neon};
 #else
 static const kernels *const tables[] = {&kernels_scalar};
 #endif
@@ -32,6 +39,9 @@ bool kernels_usable(const kernels *k)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+    if (k == &kernels_neon)
+        return getauxval(AT_HWCAP) & HWCAP_ASIMD;
 #endif
     return k == &kernels_scalar;
 }

@@ -102,7 +102,7 @@ static void spin_pause(void)
 #if defined(__x86_64__)
     _mm_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("isb"); /* about as long; "yield" takes no time */
+    __asm__ volatile("isb"); /* some tens of cycles; `yield` is no pause at all on most processors */
 #endif
 }
 

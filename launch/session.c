@@ -17,7 +17,7 @@ static status common_kernels(comm *group, const kernels **out, error *e)
     if (!mine)
         s = fail(e, STATUS_USAGE,
                  "UNROLL_KERNELS: \"%s\" is no kernel table that this machine can use; allowed are scalar, "
-                 "avx2 and avx512 as far as the CPU has them",
+                 "avx2, avx512 and neon as far as the CPU has them",
                  name);
     s = comm_agree(group, s, e);
     if (s != STATUS_OK)

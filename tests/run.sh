@@ -10,6 +10,8 @@
 #   mpi       ranks, kills and resumes                          label mpi
 #   asan      label unit under address and undefined checkers   build-asan/
 #   tsan      label unit under the thread checker, which must report a planted race      build-tsan/
+#   neon      kernels for 64-bit ARM, cross-built and run by qemu         build-neon/, preset neon
+#             (fetches 67 MB and makes Debian's arm64 packages known to dpkg: launch/install-deps.sh --neon)
 #   slow      mutants, full products, long campaigns            label slow; only with --slow or --only slow
 #
 # UNROLL_DATA=DIR adds the tests on real corpora (DIR/ptb, DIR/wikitext-2, ...).
@@ -25,10 +27,10 @@ while [ $# -gt 0 ]; do
         *) echo "$0: unknown option $1; try --help" >&2; exit 2 ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(install build checks unit mpi asan tsan)
+[ ${#parts[@]} -gt 0 ] || parts=(install build checks unit mpi asan tsan neon)
 ! $slow || parts+=(slow)
 for part in "${parts[@]}"; do
-    case $part in install | build | checks | unit | mpi | asan | tsan | slow) ;;
+    case $part in install | build | checks | unit | mpi | asan | tsan | neon | slow) ;;
         *) echo "$0: no part is called $part; try --help" >&2; exit 2 ;;
     esac
 done
@@ -70,6 +72,23 @@ why_skipped() { # folder, log: each skip with its reason, the last line that the
          { last = $0 }' "$2" "$1/Testing/Temporary/LastTest.log"
 }
 
+run_neon() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        skip_part neon "this is a 64-bit ARM machine: the other parts have run its table"
+    elif ! launch/install-deps.sh --neon; then
+        skip_part neon "what it needs cannot be installed; the reason stands above"
+    elif ! command -v aarch64-linux-gnu-gcc >/dev/null || ! command -v qemu-aarch64 >/dev/null; then
+        skip_part neon "no aarch64-linux-gnu-gcc or no qemu-aarch64 here"
+    else
+        build neon && run_labels build-neon neon '^unit$' '^(slow|bench)$'
+    fi
+}
+
+skip_part() { # name, reason
+    echo "skipped $1: $2"
+    skipped=$((skipped + 1))
+}
+
 run_part() {
     case $1 in
         install) launch/install-deps.sh --tests ;;
@@ -79,6 +98,7 @@ run_part() {
         mpi) run_labels build mpi '^mpi$' '^(slow|bench)$' ;;
         asan) build asan && run_labels build-asan asan '^unit$' '^(slow|bench)$' ;;
         tsan) build tsan && run_labels build-tsan tsan '^(unit|tsan)$' '^(slow|bench)$' ;;
+        neon) run_neon ;;
         slow) run_labels build slow '^slow$' '^bench$' ;;
     esac
 }

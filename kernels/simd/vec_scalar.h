@@ -1,6 +1,6 @@
 /* vec_scalar.h - the vector types of the kernel bodies, one lane wide, in portable C.
  *
- * The three headers vec_{scalar,avx2,avx512}.h define the same names, so that a body is written once and
+ * The three headers vec_{scalar,avx2,avx512,neon}.h define the same names, so that a body is written once and
  * included once per instruction set.  Every operation is one IEEE operation per lane (or exact integer
  * arithmetic), and so gives the same bits in all of them; there are no estimates (rcp, rsqrt), because
  * vendors differ in them.
