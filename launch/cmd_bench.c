@@ -230,6 +230,10 @@ static status measure_all(const bench_arguments *a, const bench_shape *shapes, i
                           FILE *json, error *e)
 {
     status s = STATUS_OK;
+    /* between the rounds' own seconds: set-up, warm-up, a large step that goes on beyond the end of its round */
+    const double about = n * (1.5 + (2.4 * a->settings.rounds + 1) * a->settings.seconds);
+    fprintf(stderr, "%d shape%s, %d round%s each: about %.0f s\n", n, n > 1 ? "s" : "", a->settings.rounds,
+            a->settings.rounds > 1 ? "s" : "", about);
     progress *bar = progress_open("measuring", (uint64_t)n, n == 1 ? "shape" : "shapes");
     for (int i = 0; s == STATUS_OK && i < n; i++) {
         bench_result r;

@@ -127,7 +127,7 @@ static status train_profiled(const train_arguments *a, run *r, const session *jo
         const char *to = a->profile_file ? a->profile_file : path;
         const status written = profile_write(job->group, &t, to, &writing);
         if (comm_rank(job->group) == 0)
-            profile_print(stdout, &t, &r->shape);
+            profile_print(stdout, &t, &r->shape, comm_size(job->group));
         if (s == STATUS_OK && written != STATUS_OK) {
             s = written;
             *e = writing;

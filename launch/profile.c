@@ -85,6 +85,9 @@ static void put_events(const timeline *l, const trace *t)
     const uint64_t n = events_left(t);
     if (n == 0)
         return;
+    fprintf(l->out,
+            "{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": %d, \"args\": {\"name\": \"rank %d\"}},\n",
+            l->rank, l->rank);
     put_event(l, "train", event_at(t, 0)->begin, event_at(t, n - 1)->end);
     for (uint64_t i = 0; i < n; i++) {
         const trace_event *e = event_at(t, i);
@@ -165,10 +168,12 @@ status profile_write(comm *group, const trace *t, const char *path, error *e)
 
 /* ---- the table ---- */
 
-void profile_print(FILE *out, const trace *t, const model_shape *shape)
+void profile_print(FILE *out, const trace *t, const model_shape *shape, int ranks)
 {
     const double total = 1e-9 * (double)trace_total(t), tokens = (double)t->tokens;
     double in_steps = 0;
+    if (ranks > 1)
+        fprintf(out, "rank 0 of %d; the timeline has all of them\n", ranks);
     fprintf(out, "%-22s %10s %8s %12s %9s\n", "phase", "seconds", "share", "ms a step", "GFLOP/s");
     for (int p = 0; p < TRACE_PHASES; p++) {
         const double seconds = 1e-9 * (double)t->ns[p], operations = tokens * flops_of(shape, (trace_phase)p);

@@ -20,7 +20,7 @@ size_t profile_capacity(int ranks);
 status profile_check(const char *path, const char *corpus, error *e);
 /* Collective.  The timeline of all ranks, written by rank 0. */
 status profile_write(comm *group, const trace *t, const char *path, error *e);
-/* This rank's breakdown: seconds, share, GFLOP/s where the work of a phase is known. */
-void profile_print(FILE *out, const trace *t, const model_shape *shape);
+/* The breakdown of rank 0, which prints it, of `ranks`: seconds, share, GFLOP/s where the work of a phase is known. */
+void profile_print(FILE *out, const trace *t, const model_shape *shape, int ranks);
 
 #endif
