@@ -120,15 +120,22 @@ static status plan_step(work *w, error *e)
     return s == STATUS_OK ? initial_parameters(&w->config, &w->list, w->value, e) : s;
 }
 
-/* Rows of n floats in -scale .. scale, the padding behind them zero. */
-static void random_rows(float *x, size_t rows, int n, float scale, uint32_t place_row)
+/* n floats in -scale .. scale; `tensor` tells them from others. */
+static void random_floats(float *x, size_t n, float scale, uint32_t tensor)
 {
-    rng_place place = {.seed = 1, .row = place_row, .purpose = RNG_TEST};
+    const rng_place place = {.seed = 1, .row = tensor, .purpose = RNG_TEST};
+    rng_fill(&place, x, (uint32_t)n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (2 * x[i] - 1) * scale;
+}
+
+/* Activations: the padding behind n columns is zero. */
+static void random_rows(float *x, size_t rows, int n, float scale, uint32_t tensor)
+{
     const size_t ld = (size_t)PAD16(n);
+    random_floats(x, rows * ld, scale, tensor);
     for (size_t r = 0; r < rows; r++)
-        for (int i = 0; i < n; i++)
-            x[r * ld + (size_t)i] =
-                (2 * rng_uniform(&place, (uint32_t)(r * (size_t)n + (size_t)i)) - 1) * scale;
+        memset(x + r * ld + n, 0, (ld - (size_t)n) * sizeof *x);
 }
 
 static size_t layer_rows(const work *w)
@@ -155,9 +162,7 @@ static status plan_layer(work *w, error *e)
                     (double)arena_bytes(a) / 1e6);
     random_rows(w->x, tokens_of(w), b->hidden, 1.0f, 0);
     random_rows(w->dh, tokens_of(w), b->hidden, 0.01f, 1);
-    const rng_place place = {.seed = 1, .row = 2, .purpose = RNG_TEST};
-    for (size_t i = 0; i < weights; i++)
-        w->value[i] = (2 * rng_uniform(&place, (uint32_t)i) - 1) * 0.05f;
+    random_floats(w->value, weights, 0.05f, 2);
     return STATUS_OK;
 }
 

@@ -30,7 +30,7 @@ fi
 
 repetitions() { # HIDDEN BATCH THREADS : that take about SECONDS_A_ROUND at 60 GFLOP/s a thread
     awk -v H="$1" -v B="$2" -v T="$STEPS" -v n="$3" -v s="$SECONDS_A_ROUND" \
-        'BEGIN { r = int(s * 60e9 * n / (48 * H * H * B * T)); print r < 3 ? 3 : r }'
+        'BEGIN { r = int(s * 60e9 * n / (48 * H * H * B * T)); print r < 2 ? 2 : r }'
 }
 
 round() { # HIDDEN BATCH THREADS : adds a line to onednn.jsonl and to unroll.jsonl
