@@ -48,5 +48,6 @@ void dropout_apply(const dropout *d, team *t, float *y, const float *x, int T, i
 {
     /* u >= p for u = k/2^24 is k >= p 2^24, and k is whole: both steps are exact */
     job j = {d, y, x, T, B, n, (size_t)ld, (float)ceil(d->p * 0x1p24), (float)(1.0 / (1.0 - d->p))};
+    team_phase(t, TRACE_DROPOUT);
     team_run(t, body, &j);
 }

@@ -40,6 +40,7 @@ static void gather_body(member *m, void *arg)
 
 void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B, float *x)
 {
+    team_phase(t, TRACE_EMBEDDING);
     team_run(t, gather_body, &(gather_job){m, W, id, x, (size_t)T * (size_t)B});
 }
 
@@ -153,6 +154,7 @@ static void scatter_body(member *m, void *arg)
 void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
                        const shards *p, float *dW, size_t stride)
 {
+    team_phase(t, TRACE_SCATTER);
     sort_by_word(m, id, T, B, p);
     team_run(t, scatter_body, &(scatter_job){.m = m, .p = p, .dx = dx, .dW = dW, .stride = stride, .B = B});
 }

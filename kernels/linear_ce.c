@@ -492,11 +492,14 @@ static void body(member *m, void *arg)
     const job *j = arg;
     chunk c = {.shard1 = j->p ? j->p->first : 0};
     while (next_chunk(j, &c)) {
+        member_phase(m, TRACE_LOGITS);
         pack_inputs(m, j, &c);
         make_logits(m, j, &c);
+        member_phase(m, TRACE_SOFTMAX);
         make_maxima(m, j, &c);
         make_exponentials(m, j, &c);
         make_sums(m, j, &c);
+        member_phase(m, TRACE_OUTPUT);
         if (j->p)
             make_gradients(m, j, &c);
         else if (!j->target)
@@ -541,6 +544,7 @@ void linear_ce_train(linear_ce *l, team *t, const float *W, const float *b, cons
     j.dW = dW;
     j.db = db;
     j.stride = stride;
+    team_phase(t, TRACE_LOGITS);
     order_tokens(l->place, p, T, B);
     team_run(t, body, &j);
     for (int n = 0; n < p->nodes; n++)

@@ -330,9 +330,11 @@ static void forward_body(member *m, void *arg)
     for (long i; (i = team_claim(m, panels_of(r))) >= 0;)
         pack_forward(m, w, (int)i);
     team_barrier(m);
+    member_phase(m, TRACE_INPUT);
     for (long i; (i = team_claim(m, gemm_job_tasks(&w->product))) >= 0;)
         gemm_job_task(m->k, &w->product, i);
     team_barrier(m);
+    member_phase(m, TRACE_FORWARD);
     for (int t = 0; t < w->T; t++) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
             for (long i; (i = team_claim(m, step_tasks)) >= 0;)
@@ -345,6 +347,7 @@ static void forward_body(member *m, void *arg)
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
 {
     assert(T <= r->T && B <= r->B);
+    team_phase(t, TRACE_PACK);
     r->steps = T;
     window w = {
         .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
@@ -470,6 +473,7 @@ static void backward_body(member *m, void *arg)
             pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh) * PACK_PANELS);
     }
     team_barrier(m);
+    member_phase(m, TRACE_BACKWARD);
     for (int t = w->T - 1; t >= 0; t--) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
             for (long i; (i = team_claim(m, step_tasks)) >= 0;)
@@ -477,6 +481,7 @@ static void backward_body(member *m, void *arg)
             team_barrier(m);
         }
     }
+    member_phase(m, TRACE_DX);
     const long products = w->dx ? gemm_job_tasks(&w->product) : 0;
     for (long i; (i = team_claim(m, products + pack_operand_tasks(w))) >= 0;) {
         if (i < products)
@@ -485,6 +490,7 @@ static void backward_body(member *m, void *arg)
             pack_operand(w, i - products);
     }
     team_barrier(m);
+    member_phase(m, TRACE_DW);
     run_trees(m, w);
 }
 
@@ -536,6 +542,7 @@ void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights,
 {
     const int T = r->steps;
     assert(r->training && T > 0 && p->rows <= r->B);
+    team_phase(t, TRACE_PACK);
     window w = {.r = r,
                 .weights = weights,
                 .x = x,

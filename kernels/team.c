@@ -66,6 +66,7 @@ struct team {
     gate ready;                         /* how many threads the host got, once it knows */
     void (*body)(member *m, void *arg); /* of this run; NULL: the workers leave */
     void *arg;
+    trace *trace;
     int members; /* of every run: the threads that OpenMP gave */
 };
 
@@ -135,6 +136,7 @@ static void gate_move(gate *g, unsigned value)
 static void member_run(team *t, int id)
 {
     member m = {.team = t, .id = id, .size = t->members, .k = t->k, .share = -1};
+    m.trace = id == 0 ? t->trace : NULL;
     unsigned state = float_state_enter();
     t->body(&m, t->arg);
     float_state_leave(state);
@@ -252,6 +254,23 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg)
     t->arg = arg;
     call_workers(t);
     member_run(t, 0);
+}
+
+trace *team_trace(team *t, trace *to)
+{
+    trace *before = t->trace;
+    t->trace = to;
+    return before;
+}
+
+void team_phase(team *t, trace_phase phase)
+{
+    trace_begin(t->trace, phase);
+}
+
+void team_step(team *t, int64_t step, uint64_t tokens, trace_phase phase)
+{
+    trace_step(t->trace, step, tokens, phase);
 }
 
 long team_claim(member *m, long tasks)

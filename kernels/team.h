@@ -23,12 +23,14 @@
 #define KERNELS_TEAM_H
 
 #include "kernels/kernels.h"
+#include "kernels/trace.h"
 
 typedef struct team team;
 typedef struct member {
     team *team;
     int id, size;     /* thread 0..size-1 */
     const kernels *k; /* the instruction set's table */
+    trace *trace;     /* the team's, of member 0; NULL of all others */
     /* the rest is the team's own */
     unsigned phase;
     int victim;        /* whose share is being emptied: the member this many places further on */
@@ -48,6 +50,19 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
 /* The next task of this phase, 0 <= task < tasks, or -1 when none is left. */
 long team_claim(member *m, long tasks);
 void team_barrier(member *m);
+
+/* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start; returns the
+ * one before. */
+trace *team_trace(team *t, trace *to);
+/* What begins now, after the barrier of what was before; in a body, and between team_runs. */
+static inline void member_phase(member *m, trace_phase phase)
+{
+    if (m->trace)
+        trace_begin(m->trace, phase);
+}
+void team_phase(team *t, trace_phase phase);
+void team_step(team *t, int64_t step, uint64_t tokens, trace_phase phase); /* as trace_step */
+
 /* Per-thread scratch of at least `bytes` (64-byte aligned, contents undefined), from what team_reserve()
  * set aside at start. */
 void *team_scratch(member *m, size_t bytes);

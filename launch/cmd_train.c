@@ -2,6 +2,7 @@
 #include "io/config.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/profile.h"
 #include "launch/session.h"
 #include "trainer/run.h"
 #include "trainer/signals.h"
@@ -27,6 +28,11 @@ static const char help[] =
     "cpuset)\n"
     "      --dry-run                checks everything and sets everything up, trains nothing, writes "
     "nothing\n"
+    "      --profile[=FILE]         prints at the end, or at a pause, where the time went, and writes a "
+    "timeline "
+    "for\n"
+    "                               chrome://tracing and Perfetto (profile.json in run.dir): the last 65,536 "
+    "events over all ranks\n"
     "  -h, --help                   this text\n"
     "\n"
     "Signals: USR1 saves and goes on; USR2, TERM and INT save and leave with 75.\n"
@@ -37,15 +43,18 @@ typedef struct train_arguments {
     config config;
     train_options options;
     uint64_t threads;
+    bool profile;
+    const char *profile_file; /* NULL: in run.dir */
 } train_arguments;
 
 enum { SETS_MAX = 256 };
-enum { OPT_SET = 256, OPT_RESUME, OPT_OVERWRITE, OPT_THREADS, OPT_DRY_RUN };
+enum { OPT_SET = 256, OPT_RESUME, OPT_OVERWRITE, OPT_THREADS, OPT_DRY_RUN, OPT_PROFILE };
 static const struct option long_options[] = {{"set", required_argument, NULL, OPT_SET},
                                              {"resume", required_argument, NULL, OPT_RESUME},
                                              {"overwrite", no_argument, NULL, OPT_OVERWRITE},
                                              {"threads", required_argument, NULL, OPT_THREADS},
                                              {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+                                             {"profile", optional_argument, NULL, OPT_PROFILE},
                                              {"help", no_argument, NULL, 'h'},
                                              {0}};
 
@@ -63,6 +72,10 @@ static status take_option(train_arguments *a, int option, const char *value, err
         return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
     case OPT_DRY_RUN:
         a->options.dry_run = true;
+        return STATUS_OK;
+    case OPT_PROFILE:
+        a->profile = true;
+        a->profile_file = value;
         return STATUS_OK;
     }
     return STATUS_OK; /* OPT_SET comes later: it overrides files and environment */
@@ -93,6 +106,59 @@ static status parse(train_arguments *a, int argc, char **argv, error *e)
     return s;
 }
 
+/* Collective.  The run, watched.  What was watched is told however the run ends, so that a pause or a request to
+ * leave does not lose it. */
+static status train_profiled(const train_arguments *a, run *r, const session *job, error *e)
+{
+    char path[4096];
+    trace t;
+    snprintf(path, sizeof path, "%s/profile.json", a->config.run.dir);
+    status s = trace_open(&t, profile_capacity(comm_size(job->group)))
+                   ? STATUS_OK
+                   : fail(e, STATUS_NO_MEMORY, "no memory for the events of --profile");
+    s = comm_agree(job->group, s, e);
+    if (s == STATUS_OK) {
+        team_trace(job->team, &t);
+        trace_begin(&t, TRACE_OTHER);
+        s = train_run(r, e);
+        trace_end(&t);
+        team_trace(job->team, NULL);
+        error writing = {0};
+        const char *to = a->profile_file ? a->profile_file : path;
+        const status written = profile_write(job->group, &t, to, &writing);
+        if (comm_rank(job->group) == 0)
+            profile_print(stdout, &t, &r->shape, comm_size(job->group));
+        if (s == STATUS_OK && written != STATUS_OK) {
+            s = written;
+            *e = writing;
+        }
+    }
+    trace_close(&t);
+    return s;
+}
+
+/* Collective.  Opens, trains, closes. */
+static status train(const train_arguments *a, const session *job, error *e)
+{
+    run r;
+    error closing = {0};
+    status s = STATUS_OK;
+    if (a->profile_file && comm_rank(job->group) == 0)
+        s = profile_check(a->profile_file, a->config.data.corpus, e);
+    s = comm_agree(job->group, s, e);
+    if (s != STATUS_OK)
+        return s;
+    s = run_open(&r, &a->config, job->group, job->team, &a->options, e);
+    if (s == STATUS_OK && !a->options.dry_run)
+        s = a->profile ? train_profiled(a, &r, job, e) : train_run(&r, e);
+    status closed = run_close(&r, &closing);
+    if (s == STATUS_OK && closed != STATUS_OK) {
+        s = closed;
+        *e = closing;
+    }
+    return comm_agree(job->group, s, e);
+}
+
 int cmd_train(int argc, char **argv)
 {
     train_arguments a = {0};
@@ -112,19 +178,8 @@ int cmd_train(int argc, char **argv)
         s = comm_agree(job.group, parsed, &e); /* said once, by one rank, though all have parsed */
     else
         e = opened;
-    if (s == STATUS_OK) {
-        run r;
-        error closing = {0};
-        s = run_open(&r, &a.config, job.group, job.team, &a.options, &e);
-        if (s == STATUS_OK && !a.options.dry_run)
-            s = train_run(&r, &e);
-        status closed = run_close(&r, &closing);
-        if (s == STATUS_OK && closed != STATUS_OK) {
-            s = closed;
-            e = closing;
-        }
-        s = comm_agree(job.group, s, &e);
-    }
+    if (s == STATUS_OK)
+        s = train(&a, &job, &e);
     config_free(&a.config);
     return session_close(&job, "train", s, &e);
 }

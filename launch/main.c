@@ -24,6 +24,7 @@ static const struct {
     {"sample", cmd_sample, "draws text from a model"},
     {"inspect", cmd_inspect, "what a corpus or checkpoint holds; its digest"},
     {"config", cmd_config, "the resolved configuration; all keys"},
+    {"bench", cmd_bench, "speed of this machine's training, and what it could be"},
     {"doctor", cmd_doctor, "this machine, and how to launch here"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -146,10 +146,12 @@ static double squares(optimizer *o, comm *group, team *t, const float *gradient,
 double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step,
                       double lr, float scale)
 {
+    team_phase(t, TRACE_NORM);
     join_tied(o, t, gradient);
     double norm = sqrt(squares(o, group, t, gradient, scale));
     if (!isfinite(norm))
         return norm;
+    team_phase(t, TRACE_OPTIMIZER);
     double clip = o->clip_norm > 0 ? o->clip_norm / (norm + 1e-6) : 1.0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];

@@ -44,6 +44,7 @@ static double seconds_now(void)
 static void send_bucket(void *arg, int bucket)
 {
     run *r = arg;
+    team_phase(r->team, TRACE_REDUCE);
     comm_reduce_begin(r->group, bucket, r->gradient, r->list.gradient_floats);
 }
 
@@ -57,6 +58,7 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
     double node_nats[SHARD_NODES_MAX];
     model_train(&r->model, r->team, r->value, r->ids, r->ids + half, steps, p->rows, p,
                 (uint32_t)r->progress.step, r->gradient, r->list.gradient_floats, node_nats, send_bucket, r);
+    team_phase(r->team, TRACE_REDUCE);
     *nats = comm_sum_nodes(r->group, node_nats);
     comm_reduce_finish(r->group, r->team, r->gradient);
     l->norm = NAN;
@@ -68,6 +70,7 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
                              l->lr, (float)(1.0 / count));
     if (!isfinite(l->norm))
         return;
+    team_phase(r->team, TRACE_PARAMETERS);
     for (int i = 0; i < r->list.buckets; i++)
         comm_params_begin(r->group, i, r->value);
     comm_params_finish(r->group);
@@ -205,6 +208,7 @@ static status check_finite(const run *r, error *e)
 static status save(loop *l, store_kind kind, bool wait, error *e)
 {
     run *r = l->r;
+    team_phase(r->team, TRACE_CHECKPOINT);
     if (check_finite(r, e) != STATUS_OK)
         return STATUS_INTERNAL;
     run_state_view v = run_view(r);
@@ -242,6 +246,16 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
 /* ---- validation
  * --------------------------------------------------------------------------------------------------- */
 
+/* Collective.  As one phase: the kernels that it runs are no part of the steps. */
+static status evaluate(run *r, const lm_rows *rows, lm_result *out, error *e)
+{
+    team_phase(r->team, TRACE_VALIDATION);
+    trace *t = team_trace(r->team, NULL);
+    status s = lm_evaluate(rows, &r->checker, r->team, r->group, r->value, NULL, out, e);
+    team_trace(r->team, t);
+    return s;
+}
+
 /* Collective. */
 static status validate(loop *l, error *e)
 {
@@ -249,9 +263,10 @@ static status validate(loop *l, error *e)
     train_progress *p = &r->progress;
     lm_result result;
     double start = seconds_now();
-    status s = lm_evaluate(&r->valid, &r->checker, r->team, r->group, r->value, NULL, &result, e);
+    status s = evaluate(r, &r->valid, &result, e);
     if (s != STATUS_OK)
         return s;
+    team_phase(r->team, TRACE_OTHER);
     double nats = result.nats / (double)result.tokens, now = seconds_now();
     log_epoch(r->log, p->epoch, now - l->epoch_start, nats);
     record *m = metrics_of(l, "valid");
@@ -349,11 +364,13 @@ static status steps(loop *l, error *e)
         uint32_t flags;
         double nats;
         uint64_t w = (uint64_t)p->window, tokens = lm_window_tokens(&r->train, w);
+        team_step(r->team, p->step + 1, lm_window_tokens_here(&r->train, w), TRACE_WINDOW);
         if ((s = next_window(l, &flags, e)) != STATUS_OK)
             break;
         step_compute(l, tokens, lm_window_steps(&r->train, w), &nats);
         if (!isfinite(nats) || !isfinite(l->norm))
             return diverged(l, nats, e);
+        team_step(r->team, -1, 0, TRACE_OTHER);
         account(l, nats, tokens, lm_window_tokens_here(&r->train, w));
         progress_at(l->bar, (uint64_t)p->step);
         int64_t epoch = p->epoch;
@@ -409,7 +426,7 @@ static status final_test(loop *l, error *e)
     status s = comm_agree(r->group, comm_rank(r->group) == 0 ? read_best(r, &tested, e) : STATUS_OK, e);
     if (s == STATUS_OK) {
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
-        s = lm_evaluate(&r->test, &r->checker, r->team, r->group, r->value, NULL, &result, e);
+        s = evaluate(r, &r->test, &result, e);
     }
     if (s != STATUS_OK)
         return s;

@@ -41,4 +41,6 @@ const kernels FN(kernels) = {
     .columns_max = FN(columns_max),
     .columns_sum = FN(columns_sum),
     .columns_exp = FN(columns_exp),
+
+    .fma_chains = FN(fma_chains),
 };

@@ -74,6 +74,11 @@ struct kernels {
     /* y = exp(x - max) and the columns' sums of it; y may be x */
     void (*columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride,
                         int columns);
+
+    /* ---- peak.body.h ---- */
+    /* Independent chains of fma in registers, `rounds` links each, from out[0], which is written; returns the
+     * operations done, two for each fma and lane.  For measuring: it differs from table to table. */
+    double (*fma_chains)(float *out, long rounds);
 };
 
 #endif

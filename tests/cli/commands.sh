@@ -4,7 +4,7 @@
 #   tests/cli/commands.sh PROGRAM [SECTION...]
 . "$(dirname "$0")/lib.sh"
 
-commands="prepare train eval sample inspect config doctor"
+commands="prepare train eval sample inspect config bench doctor"
 
 # A finished run of two epochs in r, its corpus g.h5, its configuration c.yaml.
 prepared() {
@@ -262,4 +262,117 @@ examination() {
     expect_not "doctor writes no run directory" test -e e
 }
 
-sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination
+# What bench prints of a shape of a few milliseconds: the keys, and that its shares are those of its own rates and seconds.
+speed() {
+    local shape="--hidden 20 --batch 8 --bptt 5 --threads 2 --rounds 2 --seconds 0.002"
+    expect_refusal "bench of an unknown cell" 2 '^unroll bench: --cell: "elman" is none of rnn_tanh' bench --cell elman
+    expect_refusal "bench of no rows" 2 '^unroll bench: --batch: "0" is no whole number from 1' bench --batch 0
+    expect_refusal "bench of more layers than there can be" 2 '^unroll bench: --layers: "17" is no whole number from 1 to 16' bench --layers 17
+    expect_refusal "bench for no time" 2 '^unroll bench: --seconds: "0" is no number from' bench --seconds 0
+    expect_refusal "bench of more shards than rows" 2 '^unroll bench: --shards: 9 of them for 8 rows' bench --batch 8 --shards 9
+    expect_refusal "bench of a layer with words" 2 '^unroll bench: --vocabulary: a layer alone' bench --layer --vocabulary 9
+    expect_refusal "bench of a layer of two" 2 '^unroll bench: --layers: 2 of them' bench --layer --layers 2
+    expect_refusal "bench with a word" 2 '^unroll bench: "fast": takes options only' bench fast
+    expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json no/j: cannot be written: No such' bench --json no/j
+    # shellcheck disable=SC2086 # words
+    {
+        unroll bench $shape --vocabulary 50 --json j
+        expect_code "bench" 0
+        expect_text "bench" out '^lstm 2 x 20, batch 8, bptt 5, vocabulary 50; 2 shards, 2 threads'
+        expect_text "bench" out '^  step +[0-9.]+ +[0-9.]+ +[0-9.]+ % +[0-9.]+ % +100.0 %$'
+        expect_lines "bench" out 1 '^  [0-9]+ tokens/s$'
+        unroll bench $shape --layer --cell gru --json -
+        expect_code "bench of a layer" 0
+        cp "$work/out" l
+        for cell in rnn_relu gru_before; do
+            unroll bench $shape --cell $cell --layers 1
+            expect_code "bench of $cell" 0
+        done
+    }
+    command -v python3 >/dev/null || { skip "no python3 here"; return; }
+    cat >judge.py <<'END'
+import json, math, sys
+lines, whole, tokens = [json.loads(line) for line in open(sys.argv[1])], sys.argv[2], 40
+keys = ("kernel cell layers hidden batch bptt vocabulary threads seconds gflops share_of_peak share_of_kernel_peak share_of_step").split()
+by = {line["kernel"]: line for line in lines}
+assert len(by) == len(lines) and all(list(line)[:13] == keys for line in lines)
+assert [line["kernel"] for line in lines][:3] == ["fma_peak", "kernel_peak", "bandwidth"] and lines[-1]["kernel"] == whole
+close = lambda a, b: math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+for line in lines:
+    assert (line["hidden"], line["batch"], line["bptt"], line["threads"]) == (20, 8, 5, 2)
+    assert line["seconds"] > 0 and line["gflops"] >= 0
+    assert close(line["share_of_peak"], line["gflops"] / by["fma_peak"]["gflops"])
+    assert close(line["share_of_kernel_peak"], line["gflops"] / by["kernel_peak"]["gflops"])
+    assert ("tokens_per_s" in line) == (line["kernel"] == "step") and set(line) <= {*keys, "tokens_per_s", "gigabytes_per_s"}
+step = by[whole]
+if whole == "step":
+    assert close(step["tokens_per_s"] * step["seconds"], tokens)
+for line in lines[3:]:
+    assert close(line["share_of_step"], line["seconds"] / step["seconds"])
+work = 6 * (2 * 4 * 20 * 40 + 50 * 20) if whole == "step" else 6 * 3 * 20 * 40
+assert close(step["gflops"] * step["seconds"], 1e-9 * work * tokens)
+assert close(sum(line["gflops"] * line["seconds"] for line in lines[3:-1]), 1e-9 * work * tokens)
+assert {"input product", "recurrent forward", "recurrent backward", "dW"} <= set(by)
+assert ("optimizer" in by) == ("logits" in by) == (whole == "step")
+END
+    expect "bench: the JSON has the keys, and its numbers agree with each other" python3 judge.py j step
+    expect "bench of a layer: the same" python3 judge.py l layer
+}
+
+# A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
+profiling() {
+    local want
+    make_corpus p.h5
+    write_config p.yaml p p.h5
+    unroll train p.yaml --threads 2
+    want=$(digest p)
+    expect_silent "train without --profile" out
+    unroll train p.yaml --threads 2 --overwrite --profile
+    expect_code "train --profile" 0
+    expect_text "train --profile" out '^recurrent forward +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+$'
+    expect_text "train --profile" out '^all +[0-9.]+ +100.0 %$'
+    expect_same "--profile changes no bit" "$(digest p)" "$want"
+    mv p/profile.json one.json
+    unroll train p.yaml --threads 1 --overwrite --profile=pause.json --set train.steps=150
+    expect_code "--profile at a pause" 0
+    expect_not "--profile=FILE writes FILE alone" test -e p/profile.json
+    ranks 3 train p.yaml --threads 1 --resume auto --profile=three.json
+    expect_code "--profile on ranks" 0
+    expect_lines "--profile on ranks prints one table" out 1 '^all +[0-9]'
+    expect_same "--profile on ranks, resumed, changes no bit" "$(digest p)" "$want"
+    expect_refusals "--profile into a folder that is not there" 2 '^unroll train: --profile: no/p.json: ' train p.yaml --overwrite --profile=no/p.json
+    expect_refusals "--profile over the corpus" 2 '^unroll train: --profile=p.h5: is the corpus itself' train p.yaml --overwrite --profile=p.h5
+    command -v python3 >/dev/null || { skip "no python3 here"; return; }
+    cat >judge.py <<'END'
+import json, sys
+file, ranks, first, last = sys.argv[1], *map(int, sys.argv[2:])
+events = json.load(open(file))["traceEvents"]
+assert {e["pid"] for e in events} == set(range(ranks))
+assert min(e["ts"] for e in events if e["ph"] == "X") == 0
+slack = 0.01 # of a microsecond: digits
+for rank in range(ranks):
+    mine = [e for e in events if e["pid"] == rank and e["ph"] == "X"]
+    whole, rest = mine[0], mine[1:]
+    steps = [e for e in rest if e["name"].startswith("step ")]
+    phases = [e for e in rest if not e["name"].startswith("step ")]
+    assert whole["name"] == "train" and [e["name"] for e in steps] == [f"step {i}" for i in range(first, last + 1)]
+    end = lambda e: e["ts"] + e["dur"]
+    for a, b in zip(phases, phases[1:]):
+        assert abs(end(a) - b["ts"]) < slack # in order, without a gap
+    for a, b in zip(steps, steps[1:]):
+        assert end(a) < b["ts"] + slack
+    assert abs(sum(e["dur"] for e in phases) - whole["dur"]) < slack * len(phases)
+    for s in steps:
+        inside = [e for e in phases if s["ts"] - slack < e["ts"] and end(e) < end(s) + slack and e["dur"] > slack]
+        assert abs(sum(e["dur"] for e in inside) - s["dur"]) < slack * (len(inside) + 20)
+    names = [e["name"] for e in phases]
+    for name in "window read", "recurrent forward", "dW", "optimizer":
+        assert names.count(name) == len(steps)
+    assert "checkpoint" in names and "validation and test" in names
+END
+    expect "the timeline of one rank" python3 judge.py one.json 1 1 226
+    expect "the timeline up to a pause" python3 judge.py pause.json 1 1 150
+    expect "the timeline of three ranks" python3 judge.py three.json 3 151 226
+}
+
+sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination speed profiling

@@ -1,0 +1,142 @@
+#include "kernels/peak.h"
+
+#include "kernels/simd/table.h"
+
+#include <time.h>
+#include <unistd.h>
+
+/* The product: 280 KB of operands, so that they share a core's L2 cache with nothing else.  48 rows are whole
+ * tiles in every table. */
+#define ROWS   48
+#define PANELS 4
+#define DEPTH  640
+
+#define BURST_ROUNDS 2000         /* of fma chains between two looks at the clock: about 10 us */
+#define SLICE        (16u << 10)  /* floats of a task */
+#define ARRAYS_LEAST (192u << 20) /* bytes of the three arrays */
+#define ARRAYS_MOST  ((size_t)3 << 30)
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool peak_open(peak *p, arena *memory, team *t)
+{
+    const size_t n = (size_t)team_threads(t), f = sizeof(float);
+    *p = (peak){0};
+    arena_add(memory, "peak: rows", (void **)&p->a, n * ROWS * DEPTH * f);
+    arena_add(memory, "peak: panels", (void **)&p->b, n * PANELS * DEPTH * 16 * f);
+    arena_add(memory, "peak: product", (void **)&p->c, n * ROWS * PANELS * 16 * f);
+    arena_add(memory, "peak: rates", (void **)&p->rate, n * sizeof(double));
+    if (!arena_commit(memory))
+        return false;
+    for (size_t i = 0; i < n * ROWS * DEPTH; i++)
+        p->a[i] = (float)(i % 7) * 0.125f;
+    for (size_t i = 0; i < n * PANELS * DEPTH * 16; i++)
+        p->b[i] = (float)(i % 5) * 0.25f;
+    return true;
+}
+
+static double burst_fma(const kernels *k, const peak *p, size_t id)
+{
+    float *out = p->c + id * ROWS * PANELS * 16;
+    *out = 0.5f;
+    return k->fma_chains(out, BURST_ROUNDS);
+}
+
+static double burst_kernel(const kernels *k, const peak *p, size_t id)
+{
+    k->gemm(ROWS, PANELS, DEPTH, p->a + id * ROWS * DEPTH, DEPTH, 1, p->b + id * PANELS * DEPTH * 16,
+            (size_t)DEPTH * 16, p->c + id * ROWS * PANELS * 16, (size_t)PANELS * 16, GEMM_ZERO, NULL);
+    return 2.0 * ROWS * PANELS * 16 * DEPTH;
+}
+
+typedef struct job {
+    const peak *p;
+    double (*burst)(const kernels *k, const peak *p, size_t id);
+} job;
+
+static void body(member *m, void *arg)
+{
+    const job *j = arg;
+    const size_t id = (size_t)m->id;
+    j->burst(m->k, j->p, id); /* into the cache */
+    team_barrier(m);
+    const uint64_t begin = now_ns(), end = begin + j->p->duration_ns;
+    uint64_t now;
+    double done = 0;
+    do {
+        done += j->burst(m->k, j->p, id);
+        now = now_ns();
+    } while (now < end);
+    j->p->rate[id] = done / (1e-9 * (double)(now - begin));
+}
+
+static double measure(peak *p, team *t, double seconds,
+                      double (*burst)(const kernels *k, const peak *p, size_t id))
+{
+    double sum = 0;
+    for (int i = 0; i < team_threads(t); i++)
+        p->rate[i] = 0; /* OpenMP may have given fewer threads */
+    p->duration_ns = (uint64_t)(1e9 * seconds);
+    team_run(t, body, &(job){p, burst});
+    for (int i = 0; i < team_threads(t); i++)
+        sum += p->rate[i];
+    return sum;
+}
+
+double peak_fma(peak *p, team *t, double seconds)
+{
+    return measure(p, t, seconds, burst_fma);
+}
+
+double peak_kernel(peak *p, team *t, double seconds)
+{
+    return measure(p, t, seconds, burst_kernel);
+}
+
+/* ---- memory ---- */
+
+typedef struct arrays {
+    float *a, *b, *c;
+    size_t n; /* floats of each, a multiple of SLICE */
+} arrays;
+
+/* A task for each piece of the arrays; shares are the same each time. */
+static void pass(member *m, void *arg)
+{
+    const arrays *x = arg;
+    for (long i; (i = team_claim(m, (long)(x->n / SLICE))) >= 0;) {
+        const size_t at = (size_t)i * SLICE;
+        m->k->add(x->a + at, x->b + at, x->c + at, SLICE);
+    }
+    team_barrier(m);
+}
+
+double peak_memory(team *t, double seconds)
+{
+    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    size_t bytes = cache > 0 ? 4 * (size_t)cache : 0;
+    bytes = bytes < ARRAYS_LEAST ? ARRAYS_LEAST : bytes > ARRAYS_MOST ? ARRAYS_MOST : bytes;
+    arrays x = {.n = bytes / 3 / sizeof(float) / SLICE * SLICE};
+    arena memory = {0};
+    arena_add(&memory, "peak: a", (void **)&x.a, x.n * sizeof(float));
+    arena_add(&memory, "peak: b", (void **)&x.b, x.n * sizeof(float));
+    arena_add(&memory, "peak: c", (void **)&x.c, x.n * sizeof(float));
+    if (!arena_commit(&memory))
+        return 0;
+    team_run(t, pass, &x);
+    int passes = 0;
+    const uint64_t begin = now_ns(), end = begin + (uint64_t)(1e9 * seconds);
+    uint64_t now;
+    do {
+        team_run(t, pass, &x);
+        passes++;
+        now = now_ns();
+    } while (now < end);
+    arena_free(&memory);
+    return 3.0 * (double)x.n * sizeof(float) * passes / (1e-9 * (double)(now - begin));
+}

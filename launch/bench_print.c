@@ -1,0 +1,125 @@
+/* bench_print.c - what bench.c has measured, as a table and as JSON. */
+#include "io/record.h"
+#include "launch/bench.h"
+
+#include <stdlib.h>
+
+/* One kernel, or the whole. */
+typedef struct row {
+    const char *kernel;
+    double seconds, operations;
+} row;
+
+static const char *whole_name(const bench_result *r)
+{
+    return r->shape.layer ? "layer" : "step";
+}
+
+/* ---- table ---- */
+
+static void print_percent(FILE *out, double share, int width)
+{
+    if (share > 0)
+        fprintf(out, " %*.1f %%", width - 2, 1e2 * share);
+    else
+        fprintf(out, " %*s", width, "-");
+}
+
+static void print_row(FILE *out, const bench_result *r, row x)
+{
+    const double rate = x.operations / x.seconds;
+    fprintf(out, "  %-20s %9.3f", x.kernel, 1e3 * x.seconds);
+    if (rate > 0)
+        fprintf(out, " %9.1f", 1e-9 * rate);
+    else
+        fprintf(out, " %9s", "-");
+    print_percent(out, rate / r->fma, 12);
+    print_percent(out, rate / r->kernel, 15);
+    print_percent(out, x.seconds / r->seconds, 12);
+    fprintf(out, "\n");
+}
+
+void bench_print(FILE *out, const bench_result *r)
+{
+    const bench_shape *b = &r->shape;
+    fprintf(out, "%s %s%d x %d, batch %d, bptt %d", b->cell, b->layer ? "layer, " : "", b->layers, b->hidden,
+            b->batch, b->bptt);
+    if (!b->layer)
+        fprintf(out, ", vocabulary %d", b->vocabulary);
+    fprintf(out, "; %d shard%s, %d thread%s, kernels %s\n", b->shards, b->shards > 1 ? "s" : "", r->threads,
+            r->threads > 1 ? "s" : "", r->kernels);
+    fprintf(out, "  FMA peak %.1f GFLOP/s (%.1f to %.1f), kernel peak %.1f, memory %.1f GB/s\n",
+            1e-9 * r->fma, 1e-9 * r->fma_least, 1e-9 * r->fma_most, 1e-9 * r->kernel, 1e-9 * r->memory);
+    fprintf(out, "  %-20s %9s %9s %12s %15s %12s\n", "kernel", "ms", "GFLOP/s", "of FMA peak",
+            "of kernel peak", b->layer ? "of the layer" : "of the step");
+    for (int p = 0; p < TRACE_PHASES; p++)
+        if (r->phase[p] > 0)
+            print_row(out, r, (row){trace_names[p], r->phase[p], r->phase_operations[p]});
+    print_row(out, r, (row){whole_name(r), r->seconds, r->operations});
+    if (!b->layer)
+        fprintf(out, "  %.0f tokens/s\n", (double)b->batch * b->bptt / r->seconds);
+    fprintf(out, "\n");
+}
+
+/* ---- JSON ---- */
+
+static record *line_of(const bench_result *r, const char *kernel, double seconds, double rate)
+{
+    const bench_shape *b = &r->shape;
+    record *m = record_new();
+    record_set_text(m, "kernel", kernel);
+    record_set_text(m, "cell", b->cell);
+    record_set_int(m, "layers", b->layers);
+    record_set_int(m, "hidden", b->hidden);
+    record_set_int(m, "batch", b->batch);
+    record_set_int(m, "bptt", b->bptt);
+    record_set_int(m, "vocabulary", b->vocabulary);
+    record_set_int(m, "threads", r->threads);
+    record_set_double(m, "seconds", seconds);
+    record_set_double(m, "gflops", 1e-9 * rate);
+    record_set_double(m, "share_of_peak", rate / r->fma);
+    record_set_double(m, "share_of_kernel_peak", rate / r->kernel);
+    return m;
+}
+
+static void print_line(FILE *out, record *m)
+{
+    char *text = record_to_text(m);
+    fprintf(out, "%s\n", text);
+    free(text);
+    record_free(m);
+}
+
+static void print_kernel(FILE *out, const bench_result *r, row x)
+{
+    record *m = line_of(r, x.kernel, x.seconds, x.operations / x.seconds);
+    record_set_double(m, "share_of_step", x.seconds / r->seconds);
+    print_line(out, m);
+}
+
+/* A ceiling takes no part in the step. */
+static record *ceiling(const bench_result *r, const char *name, double seconds, double rate)
+{
+    record *m = line_of(r, name, seconds, rate);
+    record_set_double(m, "share_of_step", 0);
+    return m;
+}
+
+void bench_print_json(FILE *out, const bench_settings *settings, const bench_result *r)
+{
+    const double floats = r->memory / sizeof(float);
+    print_line(out, ceiling(r, "fma_peak", settings->seconds, r->fma));
+    print_line(out, ceiling(r, "kernel_peak", settings->seconds, r->kernel));
+    record *memory =
+        ceiling(r, "bandwidth", settings->seconds, floats / 3); /* an addition for three floats */
+    record_set_double(memory, "gigabytes_per_s", 1e-9 * r->memory);
+    print_line(out, memory);
+    for (int p = 0; p < TRACE_PHASES; p++)
+        if (r->phase[p] > 0)
+            print_kernel(out, r, (row){trace_names[p], r->phase[p], r->phase_operations[p]});
+    record *step = line_of(r, whole_name(r), r->seconds, r->operations / r->seconds);
+    record_set_double(step, "share_of_step", 1);
+    if (!r->shape.layer)
+        record_set_double(step, "tokens_per_s", (double)r->shape.batch * r->shape.bptt / r->seconds);
+    print_line(out, step);
+}

@@ -1,0 +1,284 @@
+/* unroll bench - how fast this machine trains, and how fast it could (launch/bench.h). */
+#include "io/progress.h"
+#include "kernels/recurrent.h"
+#include "launch/bench.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+#include "trainer/model.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: unroll bench [options]\n"
+    "\n"
+    "Measures training steps on random words and prints, for each kernel and for the whole step, GFLOP/s, as "
+    "shares of this\n"
+    "machine's FMA peak and of the peak of the product's own kernel, all measured in the same minutes; "
+    "medians "
+    "over the rounds.\n"
+    "Without a shape: five published ones, in less than two minutes on 4 cores.\n"
+    "\n"
+    "      --cell NAME         rnn_tanh, rnn_relu, lstm, gru or gru_before (lstm)\n"
+    "      --layers N          recurrent layers (2)\n"
+    "      --hidden N          hidden units of each, and width of the word vectors (650)\n"
+    "      --batch N           rows (20)\n"
+    "      --bptt N            time steps (35)\n"
+    "      --vocabulary N      words (10000)\n"
+    "      --shards N          as data.shards (the default of that)\n"
+    "      --layer             one recurrent layer alone, forward and backward with all gradients; without a "
+    "shape\n"
+    "                          128, 200, 650 and 1500 hidden units, 20 and 64 rows\n"
+    "      --threads N         threads (OMP_NUM_THREADS, or the cores of the cpuset)\n"
+    "      --rounds N          rounds of each shape (5)\n"
+    "      --seconds S         of a round, and of each measurement of the FMA peak around it (1)\n"
+    "      --json FILE         one JSON object a line as well; - for stdout, without the tables\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "GFLOP count two operations for each multiply-add of the products with the weights and real token, three "
+    "times for a\n"
+    "whole step; recomputation and padding do not count.  Other programs on the machine lower all numbers.\n"
+    "\n"
+    "Exit status: 0 done, 1 out of memory, 2 usage.\n";
+
+enum { SHAPES_MAX = 8 };
+
+typedef struct bench_arguments {
+    bench_shape shape;
+    bool shape_given;
+    bench_settings settings;
+    uint64_t threads;
+    const char *json;
+} bench_arguments;
+
+enum {
+    OPT_CELL = 256,
+    OPT_LAYERS,
+    OPT_HIDDEN,
+    OPT_BATCH,
+    OPT_BPTT,
+    OPT_VOCABULARY,
+    OPT_SHARDS,
+    OPT_LAYER,
+    OPT_THREADS,
+    OPT_ROUNDS,
+    OPT_SECONDS,
+    OPT_JSON
+};
+static const struct option long_options[] = {{"cell", required_argument, NULL, OPT_CELL},
+                                             {"layers", required_argument, NULL, OPT_LAYERS},
+                                             {"hidden", required_argument, NULL, OPT_HIDDEN},
+                                             {"batch", required_argument, NULL, OPT_BATCH},
+                                             {"bptt", required_argument, NULL, OPT_BPTT},
+                                             {"vocabulary", required_argument, NULL, OPT_VOCABULARY},
+                                             {"shards", required_argument, NULL, OPT_SHARDS},
+                                             {"layer", no_argument, NULL, OPT_LAYER},
+                                             {"threads", required_argument, NULL, OPT_THREADS},
+                                             {"rounds", required_argument, NULL, OPT_ROUNDS},
+                                             {"seconds", required_argument, NULL, OPT_SECONDS},
+                                             {"json", required_argument, NULL, OPT_JSON},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {0}};
+
+/* A number of the shape; whoever names one wants that shape alone. */
+static status take_number(bench_arguments *a, int *to, const char *option, const char *value, uint64_t max,
+                          error *e)
+{
+    uint64_t count = 0;
+    status s = option_count(&count, option, value, 1, max, e);
+    *to = (int)count;
+    a->shape_given = true;
+    return s;
+}
+
+static status take_option(bench_arguments *a, int option, const char *value, error *e)
+{
+    static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before"};
+    int choice = 0;
+    uint64_t count = 0;
+    status s = STATUS_OK;
+    switch (option) {
+    case OPT_CELL:
+        s = option_choice(&choice, "--cell", value, cells, sizeof cells / sizeof cells[0], e);
+        a->shape.cell = cells[choice];
+        return s;
+    case OPT_LAYERS:
+        return take_number(a, &a->shape.layers, "--layers", value, LAYERS_MAX, e);
+    case OPT_HIDDEN:
+        return take_number(a, &a->shape.hidden, "--hidden", value, 65536, e);
+    case OPT_BATCH:
+        return take_number(a, &a->shape.batch, "--batch", value, 100000, e);
+    case OPT_BPTT:
+        return take_number(a, &a->shape.bptt, "--bptt", value, 100000, e);
+    case OPT_VOCABULARY:
+        return take_number(a, &a->shape.vocabulary, "--vocabulary", value, 10000000, e);
+    case OPT_SHARDS:
+        s = option_count(&count, "--shards", value, 1, SHARDS_MAX, e);
+        a->shape.shards = (int)count;
+        return s;
+    case OPT_LAYER:
+        a->shape.layer = true;
+        return STATUS_OK;
+    case OPT_THREADS:
+        return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
+    case OPT_ROUNDS:
+        s = option_count(&count, "--rounds", value, 1, 1000, e);
+        a->settings.rounds = (int)count;
+        return s;
+    case OPT_SECONDS:
+        return option_real(&a->settings.seconds, "--seconds", value, 1e-4, 3600, e);
+    case OPT_JSON:
+        a->json = value;
+        return STATUS_OK;
+    }
+    return STATUS_OK; /* help has been given */
+}
+
+static status parse(bench_arguments *a, int argc, char **argv, error *e)
+{
+    int option;
+    status s = STATUS_OK;
+    optind = 1;
+    opterr = 0;
+    while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
+        s = option == '?' || option == ':' ? option_refused("bench", argv, option, e)
+                                           : take_option(a, option, optarg, e);
+    if (s == STATUS_OK && optind < argc)
+        s = fail(e, STATUS_USAGE, "\"%s\": takes options only; see `unroll bench --help`", argv[optind]);
+    if (s == STATUS_OK && a->shape.layer && a->shape.layers > 1)
+        s = fail(e, STATUS_USAGE, "--layers: %d of them, but --layer is one alone", a->shape.layers);
+    if (s == STATUS_OK && a->shape.layer && a->shape.vocabulary > 0)
+        s = fail(e, STATUS_USAGE, "--vocabulary: a layer alone (--layer) has none");
+    return s;
+}
+
+static int or_else(int value, int fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+/* The shapes to measure; how many. */
+static int choose_shapes(const bench_arguments *a, bench_shape shapes[SHAPES_MAX])
+{
+    static const int steps[][5] = {{2, 200, 20, 20, 10000},
+                                   {2, 650, 20, 35, 10000},
+                                   {2, 1500, 20, 35, 10000},
+                                   {2, 512, 128, 32, 10000},
+                                   {2, 650, 20, 35, 33000}};
+    static const int layers[] = {128, 200, 650, 1500}, rows[] = {20, 64};
+    const bool one = a->shape.layer;
+    int n = 0;
+    if (a->shape_given) {
+        shapes[n] = a->shape;
+        shapes[n].layers = one ? 1 : or_else(a->shape.layers, 2);
+        shapes[n].hidden = or_else(a->shape.hidden, 650);
+        shapes[n].batch = or_else(a->shape.batch, 20);
+        shapes[n].bptt = or_else(a->shape.bptt, 35);
+        shapes[n].vocabulary = one ? 0 : or_else(a->shape.vocabulary, 10000);
+        return 1;
+    }
+    for (int r = 0; one && r < 2; r++)
+        for (int h = 0; h < 4; h++, n++) {
+            shapes[n] = a->shape;
+            shapes[n].layers = 1;
+            shapes[n].hidden = layers[h];
+            shapes[n].batch = rows[r];
+            shapes[n].bptt = 35;
+        }
+    for (; !one && n < 5; n++) {
+        shapes[n] = a->shape;
+        shapes[n].layers = steps[n][0];
+        shapes[n].hidden = steps[n][1];
+        shapes[n].batch = steps[n][2];
+        shapes[n].bptt = steps[n][3];
+        shapes[n].vocabulary = steps[n][4];
+    }
+    return n;
+}
+
+static status check_shards(const bench_shape *shapes, int n, error *e)
+{
+    for (int i = 0; i < n; i++)
+        if (shapes[i].shards > shapes[i].batch)
+            return fail(e, STATUS_USAGE, "--shards: %d of them for %d rows; there cannot be more",
+                        shapes[i].shards, shapes[i].batch);
+    return STATUS_OK;
+}
+
+static status open_json(const char *path, FILE **out, error *e)
+{
+    *out = NULL;
+    if (!path)
+        return STATUS_OK;
+    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    return *out ? STATUS_OK
+                : fail(e, STATUS_USAGE, "--json %s: cannot be written: %s", path, strerror(errno));
+}
+
+static status close_json(const char *path, FILE *out, error *e)
+{
+    if (!out || out == stdout)
+        return STATUS_OK;
+    const bool lost = ferror(out) != 0;
+    if (fclose(out) == 0 && !lost)
+        return STATUS_OK;
+    return fail(e, STATUS_IO_FAILED, "--json %s: could not be written", path);
+}
+
+static status measure_all(const bench_arguments *a, const bench_shape *shapes, int n, const session *job,
+                          FILE *json, error *e)
+{
+    status s = STATUS_OK;
+    /* between the rounds' own seconds: set-up, warm-up, a large step that goes on beyond the end of its round */
+    const double about = n * (1.5 + (2.4 * a->settings.rounds + 1) * a->settings.seconds);
+    fprintf(stderr, "%d shape%s, %d round%s each: about %.0f s\n", n, n > 1 ? "s" : "", a->settings.rounds,
+            a->settings.rounds > 1 ? "s" : "", about);
+    progress *bar = progress_open("measuring", (uint64_t)n, n == 1 ? "shape" : "shapes");
+    for (int i = 0; s == STATUS_OK && i < n; i++) {
+        bench_result r;
+        s = bench_run(&shapes[i], &a->settings, job, &r, e);
+        if (s != STATUS_OK)
+            break;
+        progress_erase(bar);
+        if (json != stdout)
+            bench_print(stdout, &r);
+        if (json)
+            bench_print_json(json, &a->settings, &r);
+        fflush(NULL); /* what is known is shown: the next shape takes its time */
+        progress_at(bar, (uint64_t)i + 1);
+    }
+    progress_close(bar);
+    return s;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    bench_arguments a = {.shape = {.cell = "lstm"}, .settings = {.rounds = 5, .seconds = 1}};
+    bench_shape shapes[SHAPES_MAX];
+    session job = {0};
+    error e = {0}, closing = {0};
+    FILE *json = NULL;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return 0;
+        }
+    status s = parse(&a, argc, argv, &e);
+    const int n = s == STATUS_OK ? choose_shapes(&a, shapes) : 0;
+    if (s == STATUS_OK)
+        s = check_shards(shapes, n, &e);
+    if (s != STATUS_OK)
+        return option_failed("bench", s, &e);
+    s = session_open(&job, false, (int)a.threads, &e);
+    if (s == STATUS_OK)
+        s = open_json(a.json, &json, &e);
+    if (s == STATUS_OK)
+        s = measure_all(&a, shapes, n, &job, json, &e);
+    const status closed = close_json(a.json, json, &closing);
+    if (s == STATUS_OK && closed != STATUS_OK) {
+        s = closed;
+        e = closing;
+    }
+    return session_close(&job, "bench", s, &e);
+}

@@ -1,0 +1,80 @@
+#!/bin/sh
+# compare_layer.sh - speed of one LSTM layer, forward and backward with all gradients, in oneDNN and in unroll, in GFLOP/s.
+#
+#   tests/peers/compare_layer.sh [HIDDEN BATCH]...       default: 128, 200, 650 and 1500 units, 20 and 64 rows
+#
+#   UNROLL   the program                                 build/unroll
+#   ONEDNN   onednn_lstm.cpp, built                      built here with c++ and libdnnl
+#   STEPS    time steps                                  35
+#   THREADS  a list of numbers                           1 and what nproc says
+#   ROUNDS   5
+#   SECONDS_A_ROUND  0.3
+#
+# Both take turns, round by round, so that a busy host disturbs both alike.  Printed are medians over the rounds, the median of
+# the rounds' ratios, and unroll's share of the FMA peak that it measures in the same round, as rows of the README's table; in the end
+# the geometric mean of the ratios.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+: "${UNROLL:=$here/../../build/unroll}" "${ONEDNN:=}" "${STEPS:=35}" "${THREADS:=1 $(nproc)}" "${ROUNDS:=5}" "${SECONDS_A_ROUND:=0.3}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+[ $# -gt 0 ] || set -- 128 20 200 20 650 20 1500 20 128 64 200 64 650 64 1500 64
+[ $(($# % 2)) -eq 0 ] || { sed -n '2,/^set/p' "$0" | sed '$d' >&2; exit 2; }
+if [ -z "$ONEDNN" ]; then
+    ONEDNN=$work/onednn_lstm
+    c++ -O2 -std=c++17 "$here/onednn_lstm.cpp" -ldnnl -o "$ONEDNN"
+fi
+
+repetitions() { # HIDDEN BATCH THREADS : that take about SECONDS_A_ROUND at 60 GFLOP/s a thread
+    awk -v H="$1" -v B="$2" -v T="$STEPS" -v n="$3" -v s="$SECONDS_A_ROUND" \
+        'BEGIN { r = int(s * 60e9 * n / (48 * H * H * B * T)); print r < 2 ? 2 : r }'
+}
+
+round() { # HIDDEN BATCH THREADS : adds a line to onednn.jsonl and to unroll.jsonl
+    OMP_NUM_THREADS=$3 "$ONEDNN" "$1" "$2" "$STEPS" "$(repetitions "$1" "$2" "$3")" >>"$work/onednn.jsonl"
+    "$UNROLL" bench --layer --hidden "$1" --batch "$2" --bptt "$STEPS" --threads "$3" --rounds 1 --seconds "$SECONDS_A_ROUND" \
+        --json - 2>"$work/log" >"$work/round.jsonl" || { cat "$work/log" >&2; exit 1; }
+    tail -n 1 "$work/round.jsonl" >>"$work/unroll.jsonl"
+}
+
+print_row() { # HIDDEN BATCH THREADS : and adds the ratio to ratios
+    python3 - "$work" "$@" <<'END'
+import json, statistics, sys
+work, hidden, batch, threads = sys.argv[1:]
+onednn, unroll = ([json.loads(line) for line in open(f"{work}/{name}.jsonl")] for name in ("onednn", "unroll"))
+median = lambda key, runs: statistics.median(run[key] for run in runs)
+ratio = statistics.median(u["gflops"] / o["gflops"] for o, u in zip(onednn, unroll))
+print(f"| {hidden} | {batch} | {threads} | {median('gflops', onednn):.0f} | {median('gflops', unroll):.0f} | {ratio:.2f} |"
+      f" {100 * median('share_of_peak', unroll):.0f} % |", flush=True)
+print(ratio, file=open(work + "/ratios", "a"))
+END
+}
+
+echo "| hidden | batch | threads | oneDNN, GFLOP/s | Unroll, GFLOP/s | ratio | share of FMA peak |"
+echo "|---|---|---|---|---|---|---|"
+means=
+for threads in $(printf '%s\n' $THREADS | awk '!seen[$0]++'); do
+    rm -f "$work/ratios"
+    shapes=$*
+    # shellcheck disable=SC2086 # numbers
+    set -- $shapes
+    while [ $# -gt 0 ]; do
+        rm -f "$work/onednn.jsonl" "$work/unroll.jsonl"
+        i=0
+        while [ "$i" -lt "$ROUNDS" ]; do
+            round "$1" "$2" "$threads"
+            i=$((i + 1))
+        done
+        print_row "$1" "$2" "$threads"
+        shift 2
+    done
+    # shellcheck disable=SC2086
+    set -- $shapes
+    means="$means
+$(awk -v n="$threads" '{ s += log($1); if (NR == 1 || $1 < least) least = $1 }
+    END { printf "geometric mean, threads: %d: %.2f; least %.2f", n, exp(s / NR), least }' "$work/ratios")"
+done
+printf '%s\n' "$means"

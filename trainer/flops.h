@@ -1,0 +1,22 @@
+/* flops.h - the arithmetic that counts as work: two operations for each multiply-add of a product with the weights,
+ * for real tokens only; recomputation, padding, and what is not a product do not count.
+ *
+ *   of a token       forward                 backward
+ *   a layer          2 G H I + 2 G H H       the same for gradients by inputs and states, and once more by weights
+ *   the output       2 V H                   the same by its input, and once more by weights
+ *
+ * so a training step is 6 multiply-adds' worth for each weight of the products and token, G the gates of the cell,
+ * I the width of a layer's input.  The embedding is no product. */
+#ifndef TRAINER_FLOPS_H
+#define TRAINER_FLOPS_H
+
+#include "kernels/trace.h"
+#include "trainer/model.h"
+
+/* Operations of one token in this phase of a training step; 0 for a phase without products.  V 0: without an
+ * output layer. */
+double flops_of(const model_shape *s, trace_phase phase);
+/* Of the whole step. */
+double flops_step(const model_shape *s);
+
+#endif
