@@ -11,7 +11,7 @@
 #   asan      label unit under address and undefined checkers   build-asan/
 #   tsan      label unit under the thread checker, which must report a planted race      build-tsan/
 #   neon      kernels for 64-bit ARM, cross-built and run by qemu         build-neon/, preset neon
-#             (fetches 67 MB and makes Debian's arm64 packages known to dpkg: launch/install-deps.sh --neon)
+#             only with --only neon: it fetches 67 MB and makes Debian's arm64 packages known to dpkg (launch/install-deps.sh --neon)
 #   slow      mutants, full products, long campaigns            label slow; only with --slow or --only slow
 #
 # UNROLL_DATA=DIR adds the tests on real corpora (DIR/ptb, DIR/wikitext-2, ...).
@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
         *) echo "$0: unknown option $1; try --help" >&2; exit 2 ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(install build checks unit mpi asan tsan neon)
+[ ${#parts[@]} -gt 0 ] || parts=(install build checks unit mpi asan tsan)
 ! $slow || parts+=(slow)
 for part in "${parts[@]}"; do
     case $part in install | build | checks | unit | mpi | asan | tsan | neon | slow) ;;
