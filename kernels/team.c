@@ -36,10 +36,10 @@
 #include <xmmintrin.h>
 #endif
 
-#define LINE          64 /* bytes that travel between cores together */
-#define SPINS         2000 /* pauses before a waiting thread sleeps; one takes 140 cycles, of older cores 10 to 60 */
-#define SPINS_CROWDED 16  /* the same when the threads outnumber the cores */
-#define SCRATCH_SKEW  192 /* bytes by which threads' scratch starts apart in a page */
+#define LINE          64   /* bytes that travel between cores together */
+#define SPINS         2000 /* pauses before a waiting thread sleeps; one takes 10 to 140 cycles */
+#define SPINS_CROWDED 16   /* the same when the threads outnumber the cores */
+#define SCRATCH_SKEW  192  /* bytes by which threads' scratch starts apart in a page */
 
 typedef struct line_counter {
     _Alignas(LINE) atomic_long value;
@@ -178,8 +178,8 @@ static void call_workers(team *t)
 
 /* ---- the team ---- */
 
-/* Signals belong to the main thread: host and workers are born with all of them blocked but those that a thread
- * brings upon itself. */
+/* Signals belong to the main thread: host and workers are born with all of them blocked but those that a
+ * thread brings upon itself. */
 static bool start_host(team *t)
 {
     sigset_t blocked, old;
