@@ -59,7 +59,7 @@ resume() {
 signals() {
     deceive signals.sh save_and_leave 'USR2: exit 75' <<<'"$real" "$@" & trap "kill -KILL $!; exit 0" USR2 TERM INT; wait'
     deceive signals.sh save_and_go_on 'nothing is saved before' <<<'exec "$real" "$@" $([ "$1" = train ] && echo --set run.checkpoint_every_steps=2)'
-    deceive signals.sh states 'status of a paused run' <<<'"$real" "$@"; code=$?; [ ! -e s/status.json ] || sed -i s/saved/done/ s/status.json; exit $code'
+    deceive signals.sh states 'status of a paused run' <<<'setpriv --pdeathsig KILL "$real" "$@"; code=$?; [ ! -e s/status.json ] || sed -i s/saved/done/ s/status.json; exit $code'
 }
 
 same_bits() {
