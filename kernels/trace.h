@@ -9,7 +9,7 @@
  * Marks stand behind barriers of a team, and member 0 alone sets them, so a phase lasts from the moment when all
  * threads were done with the one before to the moment when all are done with it: the time of a thread on its own
  * would leave out what the others still do for it.  A team has a trace or none (team.h); without one a mark is
- * one branch.
+ * one branch, with one it takes about 0.1 us, and a training step of two layers has 25 of them.
  *
  * Totals are kept of every phase; of the events themselves the last `capacity`, in a ring.
  * Memory: trace_open only.  Threads: one at a time, the one that calls team_run.  A NULL trace is one that records

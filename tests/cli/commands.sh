@@ -312,6 +312,7 @@ for line in lines[3:]:
 work = 6 * (2 * 4 * 20 * 40 + 50 * 20) if whole == "step" else 6 * 3 * 20 * 40
 assert close(step["gflops"] * step["seconds"], 1e-9 * work * tokens)
 assert close(sum(line["gflops"] * line["seconds"] for line in lines[3:-1]), 1e-9 * work * tokens)
+assert math.isclose(sum(line["share_of_step"] for line in lines[3:-1]), 1, rel_tol=1e-6) # medians of two rounds are means
 assert {"input product", "recurrent forward", "recurrent backward", "dW"} <= set(by)
 assert ("optimizer" in by) == ("logits" in by) == (whole == "step")
 END
