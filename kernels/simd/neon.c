@@ -19,4 +19,6 @@
 #include "kernels/simd/optim.body.h"
 #include "kernels/simd/softmax.body.h"
 
+#include "kernels/simd/peak.body.h"
+
 #include "kernels/simd/table.body.h"

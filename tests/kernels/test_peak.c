@@ -21,7 +21,7 @@ static void test_chains(void **state)
     static const struct {
         const char *isa;
         int lanes;
-    } tables[] = {{"scalar", 1}, {"avx2", 8}, {"avx512", 16}};
+    } tables[] = {{"scalar", 1}, {"avx2", 8}, {"avx512", 16}, {"neon", 4}};
     int count, found = 0;
     const kernels *const *all = kernels_all(&count);
     for (int i = 0; i < count; i++)
