@@ -38,10 +38,12 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
-missing=()
+# A library may be there for two architectures, and then has two lines.
+missing=() native=$(dpkg --print-architecture)
 for package in "${packages[@]}"; do
-    state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || true
-    [ "$state" = installed ] || missing+=("$package")
+    case $package in *:*) which=${package##*:} ;; *) which=$native ;; esac
+    states=$(dpkg-query -W -f='${Architecture} ${db:Status-Status}\n' "$package" 2>/dev/null) || true
+    grep -qxE "($which|all) installed" <<<"$states" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
