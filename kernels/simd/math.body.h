@@ -5,7 +5,7 @@
  * results:
  *
  *   exp      1.02 ulp   0 below -104, +inf above 88.73      log      0.84 ulp   -inf at +-0, NaN below 0
- *   tanh     2.61 ulp   keeps the sign of 0, +-1 past 10    sigmoid  2.3 ulp    below 2^-126 maybe 0
+ *   tanh     2.61 ulp   keeps the sign of 0, +-1 past 10    sigmoid  2.49 ulp   below 2^-126 maybe 0
  *
  * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum:
  * no conversion is needed, whose answer to NaN and to large values would differ between instruction sets. */
