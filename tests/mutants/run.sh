@@ -53,7 +53,7 @@ build_for() { # NAMES
     for name in $1; do
         name=${name%%/*}
         until grep -qx "$name: phony" build/targets.txt; do
-            case $name in *_*) name=${name%_*} ;; *) name=unroll ;; esac
+            case $name in *_*) name=${name%_*} ;; *) name=unroll && break ;; esac
         done
         targets+=("$name")
     done
