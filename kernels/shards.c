@@ -5,6 +5,16 @@ int shard_row(int B, int S, int s)
     return (int)((long long)s * B / S);
 }
 
+int shards_largest(const shards *p)
+{
+    int most = 0;
+    for (int s = 0; s < p->S; s++) {
+        int rows = shard_row(p->B, p->S, s + 1) - shard_row(p->B, p->S, s);
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
 int shard_split(int a, int b)
 {
     int half = 1;

@@ -7,6 +7,7 @@
 #include "trainer/flops.h"
 #include "trainer/initial.h"
 #include "trainer/optimizer.h"
+#include "trainer/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,16 +77,6 @@ static size_t tokens_of(const work *w)
     return (size_t)w->shape.batch * (size_t)w->shape.bptt;
 }
 
-static int largest_shard(const shards *p)
-{
-    int most = 0;
-    for (int s = 0; s < p->S; s++) {
-        int rows = shard_row(p->B, p->S, s + 1) - shard_row(p->B, p->S, s);
-        most = rows > most ? rows : most;
-    }
-    return most;
-}
-
 static void random_words(const work *w)
 {
     const rng_place place = {.seed = 1, .purpose = RNG_TEST};
@@ -104,36 +95,31 @@ static status plan_step(work *w, error *e)
     optimizer_plan(&w->optimizer, a, &w->config, &w->list, 0, 1);
     arena_add(a, "token ids", (void **)&w->ids, 2 * WINDOWS * tokens_of(w) * sizeof(uint32_t));
     model_plan(&w->model, a, w->job->team, &w->model_shape, &w->list, b->bptt, b->batch,
-               largest_shard(&w->rows), true);
+               shards_largest(&w->rows), true);
     if (!arena_commit(a))
         return fail(e, STATUS_NO_MEMORY, "this shape needs %.1f MB, more than the system gives",
                     (double)arena_bytes(a) / 1e6);
     random_words(w);
     optimizer_start(&w->optimizer);
     model_zero_state(&w->model);
-    const int count = params_wire_buckets(&w->list);
-    comm_bucket buckets[PARAMS_MAX];
-    for (int i = 0; i < count; i++)
-        buckets[i] = (comm_bucket){
-            .begin = w->list.bucket[i].begin, .end = w->list.bucket[i].end, .cut = w->list.bucket[i].cut};
-    status s = comm_plan(w->job->group, buckets, count, b->batch, w->rows.S, e);
+    status s = run_plan_exchange(&w->list, w->job->group, b->batch, w->rows.S, e);
     return s == STATUS_OK ? initial_parameters(&w->config, &w->list, w->value, e) : s;
 }
 
-/* n floats in -scale .. scale; `tensor` tells them from others. */
-static void random_floats(float *x, size_t n, float scale, uint32_t tensor)
+/* n floats in -scale .. scale; `which` tells them from others. */
+static void random_floats(float *x, size_t n, float scale, uint32_t which)
 {
-    const rng_place place = {.seed = 1, .row = tensor, .purpose = RNG_TEST};
+    const rng_place place = {.seed = 1, .row = which, .purpose = RNG_TEST};
     rng_fill(&place, x, (uint32_t)n);
     for (size_t i = 0; i < n; i++)
         x[i] = (2 * x[i] - 1) * scale;
 }
 
 /* Activations: the padding behind n columns is zero. */
-static void random_rows(float *x, size_t rows, int n, float scale, uint32_t tensor)
+static void random_rows(float *x, size_t rows, int n, float scale, uint32_t which)
 {
     const size_t ld = (size_t)PAD16(n);
-    random_floats(x, rows * ld, scale, tensor);
+    random_floats(x, rows * ld, scale, which);
     for (size_t r = 0; r < rows; r++)
         memset(x + r * ld + n, 0, (ld - (size_t)n) * sizeof *x);
 }

@@ -40,16 +40,6 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
     return STATUS_OK;
 }
 
-static int largest_shard(const shards *p)
-{
-    int most = 0;
-    for (int s = 0; s < p->S; s++) {
-        int rows = shard_row(p->B, p->S, s + 1) - shard_row(p->B, p->S, s);
-        most = rows > most ? rows : most;
-    }
-    return most;
-}
-
 /* Registers all memory of rank `rank` of `size`.  valid_rows: of an evaluation, on this rank (0: none).
  * by_part: NULL, or what each part takes. */
 static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, int size, run_estimate *by_part)
@@ -66,7 +56,7 @@ static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, in
     optimizer_plan(&r->optimizer, a, r->config, &r->list, rank, size);
     part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
     arena_add(a, "token ids", (void **)&r->ids, 2 * tokens * sizeof(uint32_t));
-    model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, largest_shard(rows), true);
+    model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, shards_largest(rows), true);
     if (valid_rows > 0)
         model_plan(&r->checker, a, r->team, &r->shape, &r->list, T, valid_rows, 0, false);
     part.activations = arena_bytes(a) - part.optimizer - part.gradients - part.parameters;
@@ -146,15 +136,14 @@ static status check_same(run *r, error *e)
 }
 
 /* Collective. */
-static status plan_exchange(run *r, error *e)
+status run_plan_exchange(const params *list, comm *group, int B, int S, error *e)
 {
-    int count = params_wire_buckets(&r->list);
+    int count = params_wire_buckets(list);
     comm_bucket buckets[PARAMS_MAX];
     for (int i = 0; i < count; i++)
         buckets[i] = (comm_bucket){
-            .begin = r->list.bucket[i].begin, .end = r->list.bucket[i].end, .cut = r->list.bucket[i].cut};
-    return comm_plan(r->group, buckets, count, (int)r->config->data.batch_size, (int)r->config->data.shards,
-                     e);
+            .begin = list->bucket[i].begin, .end = list->bucket[i].end, .cut = list->bucket[i].cut};
+    return comm_plan(group, buckets, count, B, S, e);
 }
 
 /* ---- run directory (rank 0)
@@ -347,7 +336,8 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
                  (double)arena_bytes(&r->memory) / 1e6);
     s = comm_agree(group, s, e); /* before the plan, which is collective itself */
     if (s == STATUS_OK)
-        s = plan_exchange(r, e);
+        s = run_plan_exchange(&r->list, r->group, (int)r->config->data.batch_size,
+                              (int)r->config->data.shards, e);
     if (s != STATUS_OK)
         return s;
     r->steps_per_epoch = (int64_t)lm_windows(&r->train);

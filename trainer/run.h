@@ -56,6 +56,8 @@ typedef struct run {
     int64_t steps_per_epoch;
 } run;
 
+/* Collective.  Every bucket of these parameters' gradients, for B rows in S shards. */
+status run_plan_exchange(const params *list, comm *group, int B, int S, error *e);
 status run_open(run *r, const config *c, comm *group, team *t, const train_options *o, error *e);
 /* e is filled with the first failure of closing (a last write) if it returns one. */
 status run_close(run *r, error *e);
