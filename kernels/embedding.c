@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define TOKENS_PER_TASK 16
-#define WORDS_PER_TASK  64
+#define WORDS_PER_TASK  8
+#define ROWS_PER_TASK   64  /* to be cleared */
 #define SLICE           256 /* columns that are summed at a time */
 #define DEPTH           14  /* of the tree: log2 SHARDS_MAX + 2 */
 
@@ -14,6 +15,9 @@ void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B)
     *m = (embedding){.V = V, .E = E, .Ep = PAD16(E), .T = T, .B = B};
     arena_add(a, "embedding order", (void **)&m->order, (size_t)T * (size_t)B * sizeof(uint32_t));
     arena_add(a, "embedding starts", (void **)&m->start, ((size_t)V + 1) * sizeof(uint32_t));
+    arena_add(a, "words of a window", (void **)&m->word, (size_t)T * (size_t)B * sizeof(uint32_t));
+    arena_add(a, "words of the window before", (void **)&m->written.word,
+              (size_t)T * (size_t)B * sizeof(uint32_t));
 }
 
 typedef struct gather_job {
@@ -63,6 +67,10 @@ static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const s
                 m->order[start[id[token] + 1]++] = token;
             }
     }
+    m->words = 0;
+    for (uint32_t v = 0; v < (uint32_t)m->V; v++)
+        if (start[v + 1] > start[v])
+            m->word[m->words++] = v;
 }
 
 typedef struct scatter_job {
@@ -72,6 +80,8 @@ typedef struct scatter_job {
     float *dW;
     size_t stride;
     int B;
+    embedding_rows changed;
+    bool fresh; /* nothing is known of dW */
     /* of one thread */
     const kernels *k;
     size_t column, columns;
@@ -126,10 +136,8 @@ static void scatter_row(scatter_job *j, float *row, const shard_node *node, cons
     }
     while (n > 0 && (int)(token[n - 1] % (uint32_t)j->B) >= last)
         n--;
-    if (n == 0) {
-        memset(row, 0, E * sizeof(float));
-        return;
-    }
+    if (n == 0)
+        return; /* a word of another node; the row is clear */
     float spare[DEPTH][SLICE];
     for (j->column = 0; j->column < E; j->column += SLICE) {
         j->columns = E - j->column < SLICE ? E - j->column : SLICE;
@@ -137,24 +145,78 @@ static void scatter_row(scatter_job *j, float *row, const shard_node *node, cons
     }
 }
 
+static float *row_of(const scatter_job *j, int node, int v)
+{
+    return j->dW + (size_t)node * j->stride + (size_t)v * (size_t)j->m->E;
+}
+
+static int pieces(int n, int size)
+{
+    return (n + size - 1) / size;
+}
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows [first, last) of each of the first `nodes` gradients. */
+static void clear_rows(member *m, const scatter_job *j, embedding_rows rows, int nodes)
+{
+    const int tasks = pieces(rows.last - rows.first, ROWS_PER_TASK);
+    for (long i; (i = team_claim(m, (long)tasks * nodes)) >= 0;) {
+        const int v = rows.first + (int)(i % tasks) * ROWS_PER_TASK;
+        memset(row_of(j, (int)(i / tasks), v), 0,
+               (size_t)least(ROWS_PER_TASK, rows.last - v) * (size_t)j->m->E * sizeof(float));
+    }
+    team_barrier(m);
+}
+
+/* The rows that the scatter before has written. */
+static void clear_words(member *m, const scatter_job *j)
+{
+    const struct embedding_written *w = &j->m->written;
+    const int tasks = pieces(w->words, WORDS_PER_TASK);
+    for (long i; (i = team_claim(m, (long)tasks * j->p->nodes)) >= 0;) {
+        const int first = (int)(i % tasks) * WORDS_PER_TASK, last = least(first + WORDS_PER_TASK, w->words);
+        for (int n = first; n < last; n++)
+            memset(row_of(j, (int)(i / tasks), (int)w->word[n]), 0, (size_t)j->m->E * sizeof(float));
+    }
+    team_barrier(m);
+}
+
 static void scatter_body(member *m, void *arg)
 {
     scatter_job j = *(const scatter_job *)arg;
     j.k = m->k;
     const embedding *e = j.m;
-    long tasks = (e->V + WORDS_PER_TASK - 1) / WORDS_PER_TASK;
-    for (long i; (i = team_claim(m, tasks * j.p->nodes)) >= 0;) {
-        int node = (int)(i / tasks), v0 = (int)(i % tasks) * WORDS_PER_TASK;
-        for (int v = v0; v < e->V && v < v0 + WORDS_PER_TASK; v++)
-            scatter_row(&j, j.dW + (size_t)node * j.stride + (size_t)v * (size_t)e->E, &j.p->node[node],
-                        e->order + e->start[v], e->start[v + 1] - e->start[v]);
+    if (j.fresh) {
+        clear_rows(m, &j, (embedding_rows){0, e->V}, j.p->nodes);
+    } else {
+        clear_words(m, &j);
+        clear_rows(m, &j, j.changed, 1);
+    }
+    const int tasks = pieces(e->words, WORDS_PER_TASK);
+    for (long i; (i = team_claim(m, (long)tasks * j.p->nodes)) >= 0;) {
+        const int node = (int)(i / tasks), first = (int)(i % tasks) * WORDS_PER_TASK;
+        for (int n = first; n < least(first + WORDS_PER_TASK, e->words); n++) {
+            const uint32_t v = e->word[n];
+            scatter_row(&j, row_of(&j, node, (int)v), &j.p->node[node], e->order + e->start[v],
+                        e->start[v + 1] - e->start[v]);
+        }
     }
 }
 
 void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
-                       const shards *p, float *dW, size_t stride)
+                       const shards *p, embedding_rows changed, float *dW, size_t stride)
 {
     team_phase(t, TRACE_SCATTER);
     sort_by_word(m, id, T, B, p);
-    team_run(t, scatter_body, &(scatter_job){.m = m, .p = p, .dx = dx, .dW = dW, .stride = stride, .B = B});
+    struct embedding_written *w = &m->written;
+    scatter_job j = {.m = m, .p = p, .dx = dx, .dW = dW, .stride = stride, .B = B, .changed = changed};
+    j.fresh = w->dW != dW || w->stride != stride || w->nodes != p->nodes;
+    team_run(t, scatter_body, &j);
+    uint32_t *spare = w->word;
+    *w = (struct embedding_written){dW, stride, p->nodes, m->words, m->word};
+    m->word = spare;
 }

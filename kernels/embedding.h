@@ -6,7 +6,8 @@
  *
  * Inside a shard it is one chain over (time outside, row inside) from +0, then +0.0f; across shards the
  * tree.  A row that no token of a shard names counts as +0, so that sparse storage and dense sums agree bit
- * for bit.
+ * for bit.  Only rows of words of the window are visited, and those of the window before, which become +0 again:
+ * the work does not grow with V.
  *
  * Threads: call from outside a parallel region.  Not collective. */
 #ifndef KERNELS_EMBEDDING_H
@@ -21,15 +22,30 @@ typedef struct embedding {
     /* embedding.c's own */
     uint32_t *order; /* tokens of the window (time * B + row) sorted by (word, shard, time, row) */
     uint32_t *start; /* V+1: where a word's tokens start in it */
+    uint32_t *word;  /* the words of the window, rising */
+    int words;
+    struct embedding_written { /* by the last scatter: into which gradients, and the rows of which words */
+        const float *dW;
+        size_t stride;
+        int nodes, words;
+        uint32_t *word;
+    } written;
 } embedding;
+
+/* Rows [first, last) of a gradient. */
+typedef struct embedding_rows {
+    int first, last;
+} embedding_rows;
 
 /* B rows in the largest call, T steps. */
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B);
 void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B,
                       float *x);
-/* dx (T,B,Ep), rows are p's; node n at dW + n*stride: all of its (V,E) is written, rows without tokens
- * with +0. */
+/* dx (T,B,Ep), rows are p's; node n at dW + n*stride: afterwards all of its (V,E) is the gradient, +0 in rows
+ * without tokens.  Between two calls with the same dW, stride and number of nodes the caller leaves dW as it
+ * is, but for the rows `changed` of node 0, which may hold anything (a rank that sums the partials of all ranks
+ * into its own). */
 void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
-                       const shards *p, float *dW, size_t stride);
+                       const shards *p, embedding_rows changed, float *dW, size_t stride);
 
 #endif

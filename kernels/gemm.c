@@ -75,7 +75,7 @@ static void shard_rows(const shards *p, int s, int *first, int *last)
 
 void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T)
 {
-    const size_t stride = (size_t)T * (size_t)p->rows * 16;
+    const size_t stride = gemm_panel(T * p->rows);
     for (int s = p->first; s < p->first + p->count; s++) {
         int first, last;
         shard_rows(p, s, &first, &last);
@@ -101,7 +101,7 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
     const int m0 = cut(j->M, TILE_ROWS, rb, row_blocks), m1 = cut(j->M, TILE_ROWS, rb + 1, row_blocks);
     const int p0 = cut(j->P, TILE_PANELS, pb, panel_blocks),
               p1 = cut(j->P, TILE_PANELS, pb + 1, panel_blocks);
-    const size_t panel = (size_t)j->K * 16;
+    const size_t panel = gemm_panel(j->K);
     const int depth_blocks = j->K > 0 ? div_up(j->K, JOB_DEPTH) : 1;
     const float *bias = j->bias ? j->bias + (size_t)p0 * 16 : NULL;
     for (int kb = 0; kb < depth_blocks; kb++) {
@@ -120,7 +120,7 @@ typedef struct tree_blocks {
 
 static tree_blocks tree_cut(const gemm_tree *j)
 {
-    size_t panel_bytes = (size_t)j->T * (size_t)j->p->rows * 16 * sizeof(float);
+    size_t panel_bytes = gemm_panel(j->T * j->p->rows) * sizeof(float);
     int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2;
     int a = panels < 2 ? 2 : panels > 8 ? 8 : panels;
     int groups = panels < 2 * TREE_PANELS ? 1 : 2;
@@ -139,7 +139,7 @@ static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
 {
     _Alignas(64) float level[TREE_LEVELS][16 * 16 * TREE_PANELS];
     const shards *p = j->p;
-    const size_t panel = (size_t)j->T * (size_t)p->rows * 16;
+    const size_t panel = gemm_panel(j->T * p->rows);
     const float *a = j->a + (size_t)ia * panel, *b = j->b + (size_t)ib * panel;
     const int panels = j->pb - ib < TREE_PANELS ? j->pb - ib : TREE_PANELS;
     const int columns = j->N - 16 * ib < 16 * panels ? j->N - 16 * ib : 16 * panels;
@@ -183,7 +183,7 @@ void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, si
 {
     _Alignas(64) float level[TREE_LEVELS][16];
     const shards *p = j->p;
-    const float *a = j->a + (size_t)i * (size_t)j->T * (size_t)p->rows * 16;
+    const float *a = j->a + (size_t)i * gemm_panel(j->T * p->rows);
     int valid;
     const size_t row0 = j->row(j->shape, i, &valid);
     for (int n = 0; n < p->nodes; n++) {

@@ -37,14 +37,21 @@ void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, co
 
 /* ---- panels ---- */
 
+/* Floats from one packed panel of depth K to the next: an odd number of cache lines, so that the panels of a tile
+ * do not meet in the same sets of the L1 cache (a twentieth slower where they do: K = 512, say). */
+static inline size_t gemm_panel(int K)
+{
+    return ((size_t)K | 1) * 16;
+}
+
 /* Panel from `valid` <= 16 rows of W, W[j*ld + k], k < K: column j of the panel is row j of W. */
 void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K);
 /* Panels from columns [0,columns) of W: K rows W[k*ld + j].  zero_rows rows of zeros follow in each;
  * panels are `stride` floats apart. */
 void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K,
                        int zero_rows);
-/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, each in the order that gemm_tree
- * wants: [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
+/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, gemm_panel(T*B) apart, each in the order
+ * that gemm_tree wants: [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
 void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T);
 
 /* ---- C = start + A B ---- */
@@ -53,7 +60,7 @@ typedef struct gemm_job {
     int M, P, K;
     const float *a;
     size_t lda;
-    const float *b; /* P panels [K][16] */
+    const float *b; /* P panels [K][16], gemm_panel(K) apart */
     float *c;
     size_t ldc;
     gemm_start start;
@@ -69,7 +76,7 @@ typedef struct gemm_tree {
     const shards *p;
     int T;
     int pa, pb;         /* panels of A and of B */
-    const float *a, *b; /* panels by gemm_pack_shards, [T * p->rows][16] each */
+    const float *a, *b; /* panels by gemm_pack_shards */
     /* Where rows of C that come from panel i of A begin, and how many of the 16 are real. */
     size_t (*row)(const void *shape, int i, int *valid);
     const void *shape;

@@ -20,6 +20,7 @@
 #include "kernels/linear_ce.h"
 
 #include "kernels/dmath.h"
+#include "kernels/gemm.h"
 #include "kernels/simd/table.h"
 
 #include <stdint.h>
@@ -125,8 +126,8 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
     l->blocks = pieces(V, WORDS);
     l->panels = H / 16 + 1;
     const size_t C = (size_t)l->capacity, window = (size_t)T * (size_t)B, f = sizeof(float);
-    arena_add(a, "logits", (void **)&l->logits, (size_t)V * C * f);
-    arena_add(a, "output input", (void **)&l->input, (size_t)H * C * f);
+    arena_add(a, "logits", (void **)&l->logits, C / 16 * gemm_panel(V) * f);
+    arena_add(a, "output input", (void **)&l->input, C / 16 * gemm_panel(H) * f);
     arena_add(a, "logit blocks", (void **)&l->block_value, (size_t)l->blocks * C * f);
     arena_add(a, "logit maxima", (void **)&l->token_max, C * f);
     arena_add(a, "softmax sums", (void **)&l->token_sum, C * f);
@@ -134,7 +135,8 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
     arena_add(a, "log sums", (void **)&l->token_lse, C * sizeof(double));
     size_t scratch = sizeof(float[WORDS * TASK_PANELS * 16]);
     if (training) {
-        arena_add(a, "output input scaled", (void **)&l->scaled, (size_t)l->panels * 16 * C * f);
+        arena_add(a, "output input scaled", (void **)&l->scaled,
+                  (size_t)l->panels * gemm_panel(l->capacity) * f);
         arena_add(a, "token losses", (void **)&l->nats, window * f);
         arena_add(a, "token order", (void **)&l->place, window * sizeof(uint32_t));
         if (window > C) {
@@ -202,7 +204,7 @@ static bool next_chunk(const job *j, chunk *c)
 /* The logits of a panel from word v on, and of token i. */
 static float *panel_logits(const linear_ce *l, int panel, int v)
 {
-    return l->logits + ((size_t)panel * (size_t)l->V + (size_t)v) * 16;
+    return l->logits + (size_t)panel * gemm_panel(l->V) + (size_t)v * 16;
 }
 
 static float *token_logit_of(const linear_ce *l, int i, uint32_t v)
@@ -244,7 +246,7 @@ static void pack_inputs(member *m, const job *j, const chunk *c)
             int token = (int)p * 16 + i;
             row[i] = token < c->n ? j->h + token_place(j, c, token) * (size_t)l->Hp : NULL;
         }
-        m->k->gemm_pack_rows(l->input + (size_t)p * 16 * (size_t)l->H, row, l->H);
+        m->k->gemm_pack_rows(l->input + (size_t)p * gemm_panel(l->H), row, l->H);
     }
     team_barrier(m);
 }
@@ -258,7 +260,8 @@ static void make_logits(member *m, const job *j, const chunk *c)
     for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);) {
         const int v0 = block * WORDS, words = block_words(l, block);
         m->k->gemm(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
-                   l->input + (size_t)panel0 * 16 * H, 16 * H, product, COLUMNS, GEMM_ZERO, NULL);
+                   l->input + (size_t)panel0 * gemm_panel(l->H), gemm_panel(l->H), product, COLUMNS,
+                   GEMM_ZERO, NULL);
         for (int p = panel0; p < panel1; p++)
             m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0),
                                  product + (p - panel0) * 16, COLUMNS, j->b + v0, words);
@@ -301,11 +304,11 @@ static void scale_token(const job *j, const chunk *c, int i)
     const float *h = j->h + place * (size_t)l->Hp;
     const float inverse = 1.0f / l->token_sum[i];
     for (int q = 0; q < l->panels; q++) {
-        float *out = l->scaled + ((size_t)q * (size_t)l->capacity + (size_t)i) * 16;
+        float *out = l->scaled + (size_t)q * gemm_panel(l->capacity) + (size_t)i * 16;
         for (int n = 0; n < 16; n++)
             out[n] = q * 16 + n < l->Hp ? h[q * 16 + n] * inverse : 0.0f;
     }
-    l->scaled[((size_t)(l->H / 16) * (size_t)l->capacity + (size_t)i) * 16 + (size_t)(l->H % 16)] = inverse;
+    l->scaled[(size_t)(l->H / 16) * gemm_panel(l->capacity) + (size_t)i * 16 + (size_t)(l->H % 16)] = inverse;
     *token_logit_of(l, i, j->target[place]) -= l->token_sum[i];
 }
 
@@ -367,7 +370,7 @@ static void input_gradient(member *m, const job *j, const chunk *c, int h0, int 
         pack_weights(l, j->W, v0, words, h0, h1, s);
         for (int h = h0; h < h1; h += STRIP)
             m->k->gemm(at_most(STRIP, h1 - h), panel1 - panel0, words, s->weights[(h - h0) / STRIP][0], 1,
-                       STRIP, panel_logits(l, panel0, v0), (size_t)l->V * 16, s->product[h - h0],
+                       STRIP, panel_logits(l, panel0, v0), gemm_panel(l->V), s->product[h - h0],
                        DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL);
     }
     for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
@@ -392,8 +395,8 @@ static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile
     const linear_ce *l = j->l;
     const int first = shard_token(j, s) - c->first, tokens = shard_token(j, s + 1) - shard_token(j, s);
     k->gemm(at->words, at->panels, tokens, block + first, block_stride(l), 1,
-            l->scaled + ((size_t)(DW_PANELS * at->group) * (size_t)l->capacity + (size_t)first) * 16,
-            16 * (size_t)l->capacity, tile, GROUP, GEMM_ZERO, NULL);
+            l->scaled + (size_t)(DW_PANELS * at->group) * gemm_panel(l->capacity) + (size_t)first * 16,
+            gemm_panel(l->capacity), tile, GROUP, GEMM_ZERO, NULL);
 }
 
 static void write_tile(const job *j, const tile_place *at, int node, const float *tile)

@@ -106,6 +106,20 @@ static void plan_floats(arena *a, const char *name, float **pointer, size_t rows
     arena_add(a, name, (void **)pointer, rows * (size_t)columns * sizeof(float));
 }
 
+/* Panels of `columns` columns of a matrix with so many rows. */
+static void plan_panels(arena *a, const char *name, float **pointer, int columns, int rows)
+{
+    arena_add(a, name, (void **)pointer, (size_t)(PAD16(columns) / 16) * gemm_panel(rows) * sizeof(float));
+}
+
+/* Weights (gates,inputs): panels of gates for forward, of inputs for backward, in the same place. */
+static void plan_weights(arena *a, const char *name, float **pointer, int gates, int inputs)
+{
+    const size_t forward = (size_t)(gates / 16) * gemm_panel(inputs),
+                 backward = (size_t)(PAD16(inputs) / 16) * gemm_panel(gates);
+    arena_add(a, name, (void **)pointer, (forward > backward ? forward : backward) * sizeof(float));
+}
+
 void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int I, int H, int T, int B,
                     bool training)
 {
@@ -120,8 +134,8 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     plan_floats(a, "h before the window", &r->before_h, (size_t)B, r->Hp);
     plan_floats(a, "h", &r->h, rows, r->Hp);
     plan_floats(a, "gates", &r->gates, rows, (int)gate_ld(r));
-    plan_floats(a, "w_ih, packed", &r->w_ih, (size_t)gates, r->Ip);
-    plan_floats(a, "w_hh, packed", &r->w_hh, (size_t)gates, r->Hp);
+    plan_weights(a, "w_ih, packed", &r->w_ih, gates, I);
+    plan_weights(a, "w_hh, packed", &r->w_hh, gates, H);
     plan_floats(a, "bias", &r->bias, 1, gates);
     plan_floats(a, "recurrent bias", &r->bias_rec, 1, r->Hp);
     if (body->has_extra)
@@ -131,15 +145,15 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     if (body->has_c)
         plan_floats(a, "c", &r->c, rows + (size_t)B, r->Hp);
     plan_floats(a, "carry", &r->carry, (size_t)B, r->Hp);
-    plan_floats(a, "gates in panels", &r->panels[PANELS_GATES], rows, gates);
-    plan_floats(a, "x in panels", &r->panels[PANELS_X], rows, r->Ip);
-    plan_floats(a, "h in panels", &r->panels[PANELS_H], rows, r->Hp);
+    plan_panels(a, "gates in panels", &r->panels[PANELS_GATES], gates, T * B);
+    plan_panels(a, "x in panels", &r->panels[PANELS_X], r->Ip, T * B);
+    plan_panels(a, "h in panels", &r->panels[PANELS_H], r->Hp, T * B);
     for (int i = 0; i < body->parts; i++) {
         if (body->part[i].of_extra)
-            plan_floats(a, "kept, in panels", &r->panels[PANELS_EXTRA], rows, r->Hp);
+            plan_panels(a, "kept, in panels", &r->panels[PANELS_EXTRA], r->Hp, T * B);
         if (body->part[i].rec_grad) {
             plan_floats(a, "recurrent gradient", &r->rec_grad, rows, r->Hp);
-            plan_floats(a, "recurrent gradient in panels", &r->panels[PANELS_REC_GRAD], rows, r->Hp);
+            plan_panels(a, "recurrent gradient in panels", &r->panels[PANELS_REC_GRAD], r->Hp, T * B);
         }
     }
 }
@@ -238,7 +252,7 @@ static void forward_task(member *m, const window *w, int t, int phase, int task)
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &body->part[p];
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)b0 * (size_t)r->Hp;
-        const size_t panel = (size_t)r->H * 16, panels = (size_t)part->gates * panel;
+        const size_t panel = gemm_panel(r->H), panels = (size_t)part->gates * panel;
         const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel;
         const fetch next = fetch_next(w, b + panels, unit + 1 < units_of(r) ? panels : 0, block);
         m->k->gemm_ahead(rows, part->gates, r->H, a, (size_t)r->Hp, 1, b, panel, out, tile.rec_ld, GEMM_ZERO,
@@ -255,7 +269,7 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
                                  int units, float *rec)
 {
     const recurrent *r = w->r;
-    const size_t ld = (size_t)r->Hp, row_gates = gate_ld(r), panel = (size_t)panels_of(r) * 256;
+    const size_t ld = (size_t)r->Hp, row_gates = gate_ld(r), panel = gemm_panel(16 * panels_of(r));
     int b0, rows;
     row_block(w, block, &b0, &rows);
     for (int p = f->first; p < f->last; p++) {
@@ -267,7 +281,8 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
         /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches
          * one panel */
         const bool more = unit + 2 * units <= units_of(r);
-        const size_t run = depth * 16 == panel ? (size_t)units * panel : depth * 16;
+        const bool whole = depth == 16 * (size_t)panels_of(r);
+        const size_t run = whole ? (size_t)units * panel : depth * 16;
         const fetch next = fetch_next(w, b + (size_t)units * panel, more ? run : 0, block);
         m->k->gemm_ahead(rows, units, (int)depth, a, part->rec_grad ? ld : row_gates, 1, b, panel, rec,
                          BACKWARD_UNITS * 16, p == f->first ? GEMM_ZERO : GEMM_CONTINUE, NULL, next.from,
@@ -311,8 +326,8 @@ static void pack_forward(member *m, const window *w, int i)
     panel_place(r, i, &gate, &unit);
     const size_t row = panel_row(r, i, &valid);
     const bool split = body->splits_bias && gate >= body->part[body->parts - 1].first;
-    gemm_pack_rows(m->k, r->w_ih + (size_t)i * I * 16, w->weights->w_ih + row * I, I, valid, r->I);
-    gemm_pack_rows(m->k, r->w_hh + (size_t)i * H * 16, w->weights->w_hh + row * H, H, valid, r->H);
+    gemm_pack_rows(m->k, r->w_ih + (size_t)i * gemm_panel(r->I), w->weights->w_ih + row * I, I, valid, r->I);
+    gemm_pack_rows(m->k, r->w_hh + (size_t)i * gemm_panel(r->H), w->weights->w_hh + row * H, H, valid, r->H);
     for (int j = 0; j < valid; j++) {
         const float b_hh = w->weights->b_hh[row + (size_t)j];
         r->bias[i * 16 + j] =
@@ -377,7 +392,7 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
  * columns. */
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
-    const size_t panel = (size_t)panels_of(r) * 16 * 16;
+    const size_t panel = gemm_panel(16 * panels_of(r));
     const int columns = n - 16 * i < 16 * PACK_PANELS ? n - 16 * i : 16 * PACK_PANELS;
     for (int q = 0; q < panels_of(r); q++) {
         int valid;
@@ -426,7 +441,7 @@ static void pack_operand(const window *w, long task)
         const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
         if (task < tasks) {
             const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
-            gemm_pack_shards(w->r->panels[i] + (size_t)first * row_at(w, w->T, 0) * 16,
+            gemm_pack_shards(w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B),
                              rest < PACK_PANELS ? rest : PACK_PANELS, o.x + first * 16, o.ld, w->shards,
                              w->T);
             return;
@@ -531,7 +546,7 @@ static void plan_trees(window *w, const recurrent_gradients *g)
         const cell_part *part = &body->part[p];
         const int first = part->first * units_of(r);
         const float *a =
-            part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * row_at(w, w->T, 0) * 16;
+            part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * gemm_panel(w->T * w->B);
         add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
                  g->w_hh, g->b_hh, g->stride);
     }

@@ -96,6 +96,7 @@ static status plan_step(work *w, error *e)
     arena_add(a, "token ids", (void **)&w->ids, 2 * WINDOWS * tokens_of(w) * sizeof(uint32_t));
     model_plan(&w->model, a, w->job->team, &w->model_shape, &w->list, b->bptt, b->batch,
                shards_largest(&w->rows), true);
+    model_rank(&w->model, 0, 1);
     if (!arena_commit(a))
         return fail(e, STATUS_NO_MEMORY, "this shape needs %.1f MB, more than the system gives",
                     (double)arena_bytes(a) / 1e6);

@@ -59,6 +59,7 @@ void model_plan(model *m, arena *a, team *t, const model_shape *s, const params 
     m->list = list;
     m->T = T;
     m->B = B;
+    m->summed = (embedding_rows){0, s->V};
     int Ep = PAD16(s->E), Hp = PAD16(s->H);
     size_t tokens = (size_t)T * (size_t)B;
     embedding_plan(&m->embedding, a, s->V, s->E, T, B);
@@ -72,6 +73,19 @@ void model_plan(model *m, arena *a, team *t, const model_shape *s, const params 
     if (training)
         for (int i = 0; i < 2; i++)
             add_floats(a, "gradient of activations", &m->gradient[i], tokens * (size_t)(Ep > Hp ? Ep : Hp));
+}
+
+void model_rank(model *m, int rank, int size)
+{
+    m->summed = (embedding_rows){0, 0};
+    piece own[PARAMS_MAX];
+    const int n = size > 1 ? params_pieces(m->list, rank, own, PARAMS_MAX) : 0;
+    const size_t E = (size_t)m->shape.E;
+    for (int i = 0; i < n; i++)
+        if (own[i].param == encoder_weight(&m->shape)) {
+            const size_t from = own[i].offset - m->list->list[own[i].param].offset;
+            m->summed = (embedding_rows){(int)(from / E), (int)((from + own[i].count + E - 1) / E)};
+        }
 }
 
 int model_states(const model *m)
@@ -197,7 +211,7 @@ void model_train(model *m, team *t, const float *value, const uint32_t *x, const
         dropout_apply(&d, t, down, down, T, B, s->E, PAD16(s->E));
     }
     size_t scatter = s->tied ? m->list->scatter : list[encoder_weight(s)].offset;
-    embedding_scatter(&m->embedding, t, x, down, T, B, p, gradient + scatter, stride);
+    embedding_scatter(&m->embedding, t, x, down, T, B, p, m->summed, gradient + scatter, stride);
     if (ready)
         ready(arg, s->tied ? m->list->buckets : list[encoder_weight(s)].bucket);
 }

@@ -46,15 +46,21 @@ typedef struct model {
     embedding embedding;
     recurrent layer[LAYERS_MAX];
     linear_ce output;
-    float *x;             /* (T,B,Ep) embedded input, after dropout */
-    float *y[LAYERS_MAX]; /* (T,B,Hp) output of a layer after dropout; the layer's own h without dropout */
-    float *gradient[2];   /* (T,B,max(Hp,Ep)) flowing down, in turns */
+    float *x;              /* (T,B,Ep) embedded input, after dropout */
+    float *y[LAYERS_MAX];  /* (T,B,Hp) output of a layer after dropout; the layer's own h without dropout */
+    float *gradient[2];    /* (T,B,max(Hp,Ep)) flowing down, in turns */
+    embedding_rows summed; /* rows of the embedding's gradient that are summed in place after model_train */
 } model;
 
 /* Registers all memory in a.  training: backward and dropout will be used.  largest_shard_rows: of the
  * training rows (else 0). */
 void model_plan(model *m, arena *a, team *t, const model_shape *s, const params *list, int T, int B,
                 int largest_shard_rows, bool training);
+
+/* Says which rank of how many this is: after each model_train the pieces that it owns (params.h) of node 0's
+ * gradients may be overwritten with the sums over all ranks, and nothing else, so that only the rows of the window
+ * need be visited in the embedding's.  Without this call any of its rows may be. */
+void model_rank(model *m, int rank, int size);
 
 /* Zeroes h, c of all rows. */
 void model_zero_state(model *m);

@@ -57,6 +57,7 @@ static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, in
     part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
     arena_add(a, "token ids", (void **)&r->ids, 2 * tokens * sizeof(uint32_t));
     model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, shards_largest(rows), true);
+    model_rank(&r->model, rank, size);
     if (valid_rows > 0)
         model_plan(&r->checker, a, r->team, &r->shape, &r->list, T, valid_rows, 0, false);
     part.activations = arena_bytes(a) - part.optimizer - part.gradients - part.parameters;

@@ -3,6 +3,8 @@
  * An element's arithmetic is one fixed sequence of operations, the fused ones written as such, so that
  * neither the vector's width nor the element's place changes a bit. */
 
+#include <string.h>
+
 /* The gradient that the optimiser sees: scaled, clipped, with L2 and L1. */
 VEC vf optim_gradient(const optim_scalars *s, vf w, vf grad)
 {
@@ -21,9 +23,39 @@ VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
     return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
 }
 
+/* The cache line at p is all +0: an integer's question, which no table answers otherwise. */
+VEC int optim_line_is_zero(const float *p)
+{
+    uint32_t bits[16], any = 0;
+    memcpy(bits, p, sizeof bits);
+    for (int i = 0; i < 16; i++)
+        any |= bits[i];
+    return any == 0;
+}
+
+/* Without momentum and decay an element whose gradient is zero stays as it is, denormal or not, so that lines
+ * without gradient (words that are not in the window) are neither read nor written. */
+static void FN(optim_sgd_plain)(const optim_scalars *s, float *w, const float *grad, size_t n)
+{
+    for (size_t line = 0; line < n; line += 16) {
+        const size_t end = n - line < 16 ? n : line + 16;
+        if (end - line == 16 && optim_line_is_zero(grad + line))
+            continue;
+        for (size_t i = line; i < end; i += VF) {
+            vf wi = load_rest(w + i, end - i), gi = load_rest(grad + i, end - i);
+            vf next = vf_fnma(vf_set1(s->rate), optim_gradient(s, wi, gi), wi);
+            store_rest(w + i, end - i, vf_select(vf_eq(gi, vf_zero()), wi, next));
+        }
+    }
+}
+
 static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
                           size_t n)
 {
+    if (!state[0] && s->weight_decay == 0.0f && s->l1 == 0.0f) {
+        FN(optim_sgd_plain)(s, w, grad, n);
+        return;
+    }
     for (size_t i = 0; i < n; i += VF) {
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
         if (state[0]) {

@@ -368,7 +368,7 @@ static void rows_of_table(digest *d, const kernels *k, int which)
     for (uint32_t i = 0; i < TOKENS; i++)
         id[i] = i * i % V;
     embedding_gather(&m, t, W, id, T, B, x);
-    embedding_scatter(&m, t, id, dx, T, B, &p, dW, V * E);
+    embedding_scatter(&m, t, id, dx, T, B, &p, (embedding_rows){0, 0}, dW, V * E);
     digest_floats(d, x, TOKENS * (size_t)PAD16(E));
     digest_floats(d, dW, (size_t)p.nodes * V * E);
     float *all[] = {W, x, dx, dW};

@@ -99,7 +99,7 @@ static problem cut(const problem *q, const shards *p)
     return mine;
 }
 
-static void check_rank(const problem *q, team *t, const shards *p)
+static void check_rank(problem *q, team *t, const shards *p)
 {
     const size_t n = (size_t)q->V * (size_t)q->E, stride = n + 3;
     problem mine = cut(q, p);
@@ -108,15 +108,28 @@ static void check_rank(const problem *q, team *t, const shards *p)
     embedding_plan(&m, &a, q->V, q->E, q->T, mine.B);
     assert_true(arena_commit(&a));
     float *got = floats((size_t)p->nodes * stride), *want = floats(n);
-    for (int twice = 0; twice < 2; twice++) {
-        embedding_scatter(&m, t, mine.id, mine.dx, q->T, p->rows, p, got, stride);
+    const embedding_rows changed = {q->V / 3, q->V - q->V / 4};
+    for (int call = 0; call < 3; call++) { /* each with the words one further on: others leave and come */
+        embedding_scatter(&m, t, mine.id, mine.dx, q->T, p->rows, p, changed, got, stride);
         for (int i = 0; i < p->nodes; i++) {
             dense(q, want, p->node[i].first, p->node[i].last);
             assert_true(same_bits("scatter", got + (size_t)i * stride, want, n));
             assert_true(got[(size_t)i * stride + n] == -12345.0f); /* beyond this node's gradient */
-            got[(size_t)i * stride] = 1.0f;                        /* must not survive */
         }
+        for (int e = changed.first * q->E; e < changed.last * q->E; e++)
+            got[e] = 1.0f; /* must not survive */
+        for (int i = 0; i < q->T * q->B; i++)
+            q->id[i] = (q->id[i] + 1) % (uint32_t)q->V;
+        for (int i = 0; i < q->T * mine.B; i++)
+            mine.id[i] = (mine.id[i] + 1) % (uint32_t)q->V;
     }
+    float *elsewhere = floats((size_t)p->nodes * stride); /* all of it unknown */
+    embedding_scatter(&m, t, mine.id, mine.dx, q->T, p->rows, p, (embedding_rows){0, 0}, elsewhere, stride);
+    for (int i = 0; i < p->nodes; i++) {
+        dense(q, want, p->node[i].first, p->node[i].last);
+        assert_true(same_bits("another gradient", elsewhere + (size_t)i * stride, want, n));
+    }
+    free(elsewhere);
     free(got);
     free(want);
     arena_free(&a);
@@ -170,7 +183,7 @@ static void test_no_negative_zero(void **state)
         shards p;
         shards_init(&p, 4, S, 0, 1);
         float dW[4], zero[4] = {0};
-        embedding_scatter(&m, t, id, dx, 1, 4, &p, dW, 4);
+        embedding_scatter(&m, t, id, dx, 1, 4, &p, (embedding_rows){0, 2}, dW, 4);
         assert_true(same_bits("no -0", dW, zero, 4));
     }
     arena_free(&a);

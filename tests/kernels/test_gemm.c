@@ -175,7 +175,8 @@ static void jobs(const kernels *k)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const shape z = shapes[i];
         const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, lda = K + 5;
-        float *A = random_floats(M * lda), *B = random_floats(N * K), *bias = random_floats(N);
+        float *A = random_floats(M * lda), *B = random_floats(N / 16 * gemm_panel(z.K)),
+              *bias = random_floats(N);
         float *C = random_floats(M * N), *whole = random_floats(M * N);
         gemm_job j = {.M = z.M,
                       .P = z.N / 16,
@@ -189,7 +190,7 @@ static void jobs(const kernels *k)
                       .bias = bias};
         for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
             gemm_job_task(k, &j, task);
-        k->gemm(z.M, j.P, z.K, A, lda, 1, B, K * 16, whole, N, GEMM_BIAS, bias);
+        k->gemm(z.M, j.P, z.K, A, lda, 1, B, gemm_panel(z.K), whole, N, GEMM_BIAS, bias);
         assert_true(same_bits("job", C, whole, M * N));
         free(A);
         free(B);
@@ -245,10 +246,11 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     const size_t rows = (size_t)T * (size_t)p.rows, lda = (size_t)PAD16(M), ldb = (size_t)PAD16(N);
     const size_t ldc = (size_t)N, stride = (size_t)M * ldc + 2, sums_stride = (size_t)M + 1;
     float *x = random_floats(rows * lda), *y = random_floats(rows * ldb);
-    float *a = random_floats(rows * lda), *b = random_floats(rows * ldb);
+    const size_t panel = gemm_panel(T * p.rows);
+    float *a = random_floats(lda / 16 * panel), *b = random_floats(ldb / 16 * panel);
     float *c = random_floats((size_t)p.nodes * stride), *sums = random_floats((size_t)p.nodes * sums_stride);
     for (size_t i = 0; i < lda / 16; i++)
-        gemm_pack_shards(a + i * rows * 16, 1, x + i * 16, lda, &p, T);
+        gemm_pack_shards(a + i * panel, 1, x + i * 16, lda, &p, T);
     gemm_pack_shards(b, (int)ldb / 16, y, ldb, &p, T);
     for (int n = 0; n < p.nodes; n++) {
         c[(size_t)n * stride + (size_t)M * ldc] = CANARY;

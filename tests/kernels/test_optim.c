@@ -268,6 +268,39 @@ static void test_centered_constant(void **state)
     team_close(t);
 }
 
+/* Plain gradient descent leaves an element without gradient as it is, whatever stands beside it: a whole cache
+ * line of such elements is skipped, which must not show. */
+static void test_no_gradient(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    static const float kept[] = {1.5f, -0.0f, 1e-40f, -1e-39f, INFINITY, -INFINITY, 0.0f};
+    const optim_settings s = {.kind = OPTIM_KIND_SGD};
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int k = 0; k < count; k++) {
+        if (!kernels_usable(all[k]))
+            continue;
+        team *t = team_open(2, all[k]);
+        for (int n = 1; n <= MOST; n++)
+            for (int given = 0; given < 4; given++) { /* none; the first; the last; every third */
+                float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
+                for (int i = 0; i < n; i++) {
+                    const bool has =
+                        (given == 1 && i == 0) || (given == 2 && i == n - 1) || (given == 3 && i % 3 == 0);
+                    before[i] = w[i] = has ? 1.5f : kept[i % 7];
+                    grad[i] = has ? 0.5f : i % 2 ? -0.0f : 0.0f;
+                }
+                optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n);
+                for (int i = 0; i < n; i++) {
+                    const float want = grad[i] != 0 ? before[i] - 0.125f : before[i];
+                    assert_memory_equal(&w[i], &want, sizeof want);
+                }
+            }
+        team_close(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_centered_constant),
+        cmocka_unit_test(test_no_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
