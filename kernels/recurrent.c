@@ -24,7 +24,7 @@
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
 
-/* One call of forward or backward. */
+/* One layer's part of a call of forward or backward. */
 typedef struct window {
     recurrent *r;
     const recurrent_weights *weights;
@@ -42,6 +42,24 @@ typedef struct window {
     size_t stride;
     int trees;
 } window;
+
+/* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
+ * same sizes. */
+typedef struct call {
+    int windows;
+    window window[2];
+} call;
+
+/* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when none is
+ * left.  A thread's share lies in one window, as far as that can be. */
+static const window *claim(member *m, const call *c, long tasks, long *task)
+{
+    const long i = team_claim(m, c->windows * tasks);
+    if (i < 0)
+        return NULL;
+    *task = i % tasks;
+    return &c->window[i / tasks];
+}
 
 static int units_of(const recurrent *r)
 {
@@ -133,6 +151,7 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
         plan_floats(a, s == 0 ? "state h" : "state c", &r->state[s], (size_t)B, r->Hp);
     plan_floats(a, "h before the window", &r->before_h, (size_t)B, r->Hp);
     plan_floats(a, "h", &r->h, rows, r->Hp);
+    plan_floats(a, "h behind the window", &r->behind_h, (size_t)B, r->Hp);
     plan_floats(a, "gates", &r->gates, rows, (int)gate_ld(r));
     plan_weights(a, "w_ih, packed", &r->w_ih, gates, I);
     plan_weights(a, "w_hh, packed", &r->w_hh, gates, H);
@@ -165,9 +184,32 @@ static size_t row_at(const window *w, int t, int b)
     return (size_t)(t * w->B + b);
 }
 
+/* The time of step s, and the time before that in the layer's own direction: -1 or T is where it starts. */
+static int time_of(const window *w, int s)
+{
+    return w->r->reverse ? w->T - 1 - s : s;
+}
+
+static int time_before(const window *w, int t)
+{
+    return w->r->reverse ? t + 1 : t - 1;
+}
+
+static float *h_at(const window *w, int t)
+{
+    return w->r->h + (ptrdiff_t)t * w->B * w->r->Hp;
+}
+
 static const float *h_before(const window *w, int t)
 {
-    return w->r->h + (ptrdiff_t)(t - 1) * w->B * w->r->Hp;
+    return h_at(w, time_before(w, t));
+}
+
+/* c (T+1,B,Hp): what stands before time 0, or behind time T-1 of a layer that comes from there, has the place that is
+ * left. */
+static float *c_at(const window *w, int t)
+{
+    return w->r->c + (ptrdiff_t)(w->r->reverse ? t : t + 1) * w->B * w->r->Hp;
 }
 
 static float *extra_at(const window *w, int t)
@@ -192,8 +234,8 @@ static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
     tile.h_prev = h_before(w, t) + in_step;
     tile.h = r->h + at;
     if (body->has_c) { /* without backward c is updated in place */
-        tile.c_prev = r->training ? r->c + at : r->state[1] + in_step;
-        tile.c = r->training ? r->c + at + (size_t)w->B * ld : r->state[1] + in_step;
+        tile.c_prev = r->training ? c_at(w, time_before(w, t)) + in_step : r->state[1] + in_step;
+        tile.c = r->training ? c_at(w, t) + in_step : r->state[1] + in_step;
     }
     if (body->has_extra)
         tile.extra = extra_at(w, t) + in_step;
@@ -235,10 +277,11 @@ static fetch fetch_next(const window *w, const float *next, size_t floats, int b
     return (fetch){next + (size_t)block * (floats / (size_t)sharers), floats / (size_t)sharers};
 }
 
-static void forward_task(member *m, const window *w, int t, int phase, int task)
+static void forward_task(member *m, const window *w, int s, int phase, int task)
 {
     _Alignas(64) float rec[CELL_ROWS * CELL_GATES_MAX * 16];
     const recurrent *r = w->r;
+    const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
     const int unit = task / w->blocks, block = task - unit * w->blocks;
@@ -290,14 +333,14 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
     }
 }
 
-static void backward_task(member *m, const window *w, int t, int phase, int task)
+static void backward_task(member *m, const window *w, int s, int phase, int task)
 {
     _Alignas(64) float rec[CELL_ROWS * BACKWARD_UNITS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
     const int group = task / w->blocks, block = task - group * w->blocks, unit = group * BACKWARD_UNITS;
     const int units = units_of(r) - unit < BACKWARD_UNITS ? units_of(r) - unit : BACKWARD_UNITS;
-    const int from = f->this_step ? t : t + 1;
+    const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     int b0, rows;
     row_block(w, block, &b0, &rows);
     cell_tile tile[BACKWARD_UNITS];
@@ -308,7 +351,7 @@ static void backward_task(member *m, const window *w, int t, int phase, int task
         tile[u].rec_ld = BACKWARD_UNITS * 16;
     }
     if (from < w->T)
-        product_through_time(m, w, f, from, block, unit, units, rec);
+        product_through_time(m, w, f, time_of(w, from), block, unit, units, rec);
     else
         memset(rec, 0, sizeof rec);
     for (int u = 0; u < units; u++)
@@ -339,34 +382,36 @@ static void pack_forward(member *m, const window *w, int i)
 
 static void forward_body(member *m, void *arg)
 {
-    const window *w = arg;
+    const call *c = arg;
+    const window *w = &c->window[0];
     const recurrent *r = w->r;
     const long step_tasks = (long)units_of(r) * w->blocks;
-    for (long i; (i = team_claim(m, panels_of(r))) >= 0;)
+    const int T = w->T, phases = r->cell->body->phases;
+    const long panels = panels_of(r), products = gemm_job_tasks(&w->product);
+    long i;
+    while ((w = claim(m, c, panels, &i)))
         pack_forward(m, w, (int)i);
     team_barrier(m);
     member_phase(m, TRACE_INPUT);
-    for (long i; (i = team_claim(m, gemm_job_tasks(&w->product))) >= 0;)
+    while ((w = claim(m, c, products, &i)))
         gemm_job_task(m->k, &w->product, i);
     team_barrier(m);
     member_phase(m, TRACE_FORWARD);
-    for (int t = 0; t < w->T; t++) {
-        for (int phase = 0; phase < r->cell->body->phases; phase++) {
-            for (long i; (i = team_claim(m, step_tasks)) >= 0;)
-                forward_task(m, w, t, phase, (int)i);
+    for (int s = 0; s < T; s++) {
+        for (int phase = 0; phase < phases; phase++) {
+            while ((w = claim(m, c, step_tasks, &i)))
+                forward_task(m, w, s, phase, (int)i);
             team_barrier(m);
         }
     }
 }
 
-void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
+static window forward_window(recurrent *r, const recurrent_weights *weights, const float *x, int T, int B)
 {
     assert(T <= r->T && B <= r->B);
-    team_phase(t, TRACE_PACK);
     r->steps = T;
     window w = {
         .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
-    const size_t row = (size_t)r->Hp, state = (size_t)B * row * sizeof(float);
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -377,13 +422,43 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
                            .ldc = gate_ld(r),
                            .start = GEMM_BIAS,
                            .bias = r->bias};
-    memcpy(r->h - (size_t)B * row, r->state[0], state);
-    if (r->c)
-        memcpy(r->c, r->state[1], state);
-    team_run(t, forward_body, &w);
-    memcpy(r->state[0], r->h + (size_t)(T - 1) * (size_t)B * row, state);
-    if (r->c)
-        memcpy(r->state[1], r->c + (size_t)T * (size_t)B * row, state);
+    return w;
+}
+
+static void run_forward(team *t, call *c)
+{
+    const size_t state = (size_t)c->window[0].B * (size_t)c->window[0].r->Hp * sizeof(float);
+    for (int i = 0; i < c->windows; i++) {
+        const window *w = &c->window[i];
+        const int before = time_before(w, time_of(w, 0));
+        memcpy(h_at(w, before), w->r->state[0], state);
+        if (w->r->c)
+            memcpy(c_at(w, before), w->r->state[1], state);
+    }
+    team_run(t, forward_body, c);
+    for (int i = 0; i < c->windows; i++) {
+        const window *w = &c->window[i];
+        const int last = time_of(w, w->T - 1);
+        memcpy(w->r->state[0], h_at(w, last), state);
+        if (w->r->c)
+            memcpy(w->r->state[1], c_at(w, last), state);
+    }
+}
+
+void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
+{
+    team_phase(t, TRACE_PACK);
+    run_forward(t, &(call){1, {forward_window(r, weights, x, T, B)}});
+}
+
+void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
+                            int T, int B)
+{
+    assert(!r[0].reverse && r[1].reverse);
+    team_phase(t, TRACE_PACK);
+    run_forward(t, &(call){2,
+                           {forward_window(&r[0], &weights[0], x, T, B),
+                            forward_window(&r[1], &weights[1], x, T, B)}});
 }
 
 /* ---- backward ---- */
@@ -418,7 +493,7 @@ static operand operand_of(const window *w, int which)
     case PANELS_X:
         return (operand){w->x, r->Ip, (size_t)r->Ip};
     case PANELS_H:
-        return (operand){h_before(w, 0), r->Hp, (size_t)r->Hp};
+        return (operand){h_at(w, r->reverse ? 1 : -1), r->Hp, (size_t)r->Hp};
     case PANELS_EXTRA:
         return (operand){r->extra, r->Hp, (size_t)r->Hp};
     default:
@@ -450,63 +525,83 @@ static void pack_operand(const window *w, long task)
     }
 }
 
-static void run_trees(member *m, const window *w)
+static long tree_tasks(const window *w)
 {
     long total = 0;
     for (int i = 0; i < w->trees; i++)
         total += gemm_tree_tasks(&w->tree[i]) + w->tree[i].pa;
-    for (long task; (task = team_claim(m, total)) >= 0;) {
-        for (int i = 0; i < w->trees; i++) {
-            const gemm_tree *tree = &w->tree[i];
-            const long products = gemm_tree_tasks(tree);
-            if (task < products) {
-                gemm_tree_task(m->k, tree, task);
-                break;
-            }
-            task -= products;
-            if (task < tree->pa) {
-                gemm_tree_sums(m->k, tree, (int)task, w->sums[i], w->stride);
-                break;
-            }
-            task -= tree->pa;
-        }
-    }
-    team_barrier(m);
+    return total;
 }
 
+static void tree_task(const kernels *k, const window *w, long task)
+{
+    for (int i = 0; i < w->trees; i++) {
+        const gemm_tree *tree = &w->tree[i];
+        const long products = gemm_tree_tasks(tree);
+        if (task < products) {
+            gemm_tree_task(k, tree, task);
+            return;
+        }
+        task -= products;
+        if (task < tree->pa) {
+            gemm_tree_sums(k, tree, (int)task, w->sums[i], w->stride);
+            return;
+        }
+        task -= tree->pa;
+    }
+}
+
+static void pack_task(const window *w, long task, long pack_hh)
+{
+    const recurrent *r = w->r;
+    if (task < pack_hh)
+        pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)task * PACK_PANELS);
+    else
+        pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)(task - pack_hh) * PACK_PANELS);
+}
+
+/* dx is a chain over the gates of both directions: the second one's product follows the first one's. */
 static void backward_body(member *m, void *arg)
 {
-    const window *w = arg;
+    const call *c = arg;
+    const window *w = &c->window[0];
     const recurrent *r = w->r;
     const long pack_hh = pack_tasks(r->Hp), pack_ih = w->dx ? pack_tasks(r->Ip) : 0;
-    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS;
-    const long step_tasks = groups * w->blocks;
-    for (long i; (i = team_claim(m, pack_hh + pack_ih)) >= 0;) {
-        if (i < pack_hh)
-            pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
-        else
-            pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh) * PACK_PANELS);
-    }
+    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS, step_tasks = groups * w->blocks;
+    const long products = w->dx ? gemm_job_tasks(&w->product) : 0,
+               operands = c->windows * pack_operand_tasks(w);
+    const long trees = c->windows * tree_tasks(w), later = c->windows > 1 ? products : 0;
+    const int T = w->T, phases = r->cell->body->phases;
+    long i;
+    while ((w = claim(m, c, pack_hh + pack_ih, &i)))
+        pack_task(w, i, pack_hh);
     team_barrier(m);
     member_phase(m, TRACE_BACKWARD);
-    for (int t = w->T - 1; t >= 0; t--) {
-        for (int phase = 0; phase < r->cell->body->phases; phase++) {
-            for (long i; (i = team_claim(m, step_tasks)) >= 0;)
-                backward_task(m, w, t, phase, (int)i);
+    for (int s = T - 1; s >= 0; s--) {
+        for (int phase = 0; phase < phases; phase++) {
+            while ((w = claim(m, c, step_tasks, &i)))
+                backward_task(m, w, s, phase, (int)i);
             team_barrier(m);
         }
     }
     member_phase(m, TRACE_DX);
-    const long products = w->dx ? gemm_job_tasks(&w->product) : 0;
-    for (long i; (i = team_claim(m, products + pack_operand_tasks(w))) >= 0;) {
+    while ((i = team_claim(m, products + operands)) >= 0) {
         if (i < products)
-            gemm_job_task(m->k, &w->product, i);
+            gemm_job_task(m->k, &c->window[0].product, i);
         else
-            pack_operand(w, i - products);
+            pack_operand(&c->window[(i - products) / (operands / c->windows)],
+                         (i - products) % (operands / c->windows));
     }
     team_barrier(m);
     member_phase(m, TRACE_DW);
-    run_trees(m, w);
+    while ((i = team_claim(m, later + trees)) >= 0) {
+        if (i < later)
+            gemm_job_task(m->k, &c->window[1].product, i);
+        else
+            tree_task(m->k, &c->window[(i - later) / (trees / c->windows)],
+                      (i - later) % (trees / c->windows));
+    }
+    team_barrier(m);
 }
 
 static size_t tree_row(const void *shape, int i, int *valid)
@@ -552,32 +647,52 @@ static void plan_trees(window *w, const recurrent_gradients *g)
     }
 }
 
-void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, float *dh,
-                        float *dx, const shards *p, const recurrent_gradients *g)
+/* The trees point into the window, which therefore is filled in where it stays. */
+static void backward_window(window *w, recurrent *r, const recurrent_weights *weights, const float *x,
+                            float *dh, float *dx, gemm_start start, const shards *p,
+                            const recurrent_gradients *g)
 {
     const int T = r->steps;
     assert(r->training && T > 0 && p->rows <= r->B);
+    *w = (window){.r = r,
+                  .weights = weights,
+                  .x = x,
+                  .dh = dh,
+                  .dx = dx,
+                  .shards = p,
+                  .T = T,
+                  .B = p->rows,
+                  .blocks = (p->rows + CELL_ROWS - 1) / CELL_ROWS,
+                  .stride = g->stride};
+    w->product = (gemm_job){.M = T * w->B,
+                            .P = r->Ip / 16,
+                            .K = panels_of(r) * 16,
+                            .a = r->gates,
+                            .lda = gate_ld(r),
+                            .b = r->w_ih,
+                            .c = dx,
+                            .ldc = (size_t)r->Ip,
+                            .start = start};
+    plan_trees(w, g);
+    memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
+}
+
+void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, float *dh,
+                        float *dx, const shards *p, const recurrent_gradients *g)
+{
     team_phase(t, TRACE_PACK);
-    window w = {.r = r,
-                .weights = weights,
-                .x = x,
-                .dh = dh,
-                .dx = dx,
-                .shards = p,
-                .T = T,
-                .B = p->rows,
-                .stride = g->stride};
-    w.blocks = (w.B + CELL_ROWS - 1) / CELL_ROWS;
-    w.product = (gemm_job){.M = T * w.B,
-                           .P = r->Ip / 16,
-                           .K = panels_of(r) * 16,
-                           .a = r->gates,
-                           .lda = gate_ld(r),
-                           .b = r->w_ih,
-                           .c = dx,
-                           .ldc = (size_t)r->Ip,
-                           .start = GEMM_ZERO};
-    plan_trees(&w, g);
-    memset(r->carry, 0, (size_t)w.B * (size_t)r->Hp * sizeof(float));
-    team_run(t, backward_body, &w);
+    call c = {.windows = 1};
+    backward_window(&c.window[0], r, weights, x, dh, dx, GEMM_ZERO, p, g);
+    team_run(t, backward_body, &c);
+}
+
+void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
+                             float *const dh[2], float *dx, const shards *p, const recurrent_gradients g[2])
+{
+    team_phase(t, TRACE_PACK);
+    call c = {.windows = 2};
+    for (int i = 0; i < 2; i++)
+        backward_window(&c.window[i], &r[i], &weights[i], x, dh[i], dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE, p,
+                        &g[i]);
+    team_run(t, backward_body, &c);
 }

@@ -55,10 +55,12 @@ typedef struct recurrent {
     int Ip, Hp;
     float *state[2]; /* (B,Hp) carried h, and c for lstm: read at forward's start, left at its end */
     float *h;        /* (T,B,Hp) output of the last forward; the pointer is good from arena_commit on */
+    bool reverse;    /* the caller's, false after recurrent_plan: steps go from time T-1 to 0 */
     /* the rest is recurrent.c's own, all in the arena */
     bool training;
     int steps;       /* T of the last forward */
     float *before_h; /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
+    float *behind_h; /* (B,Hp) directly behind it, for h_{t+1} of a layer that is reversed */
     float *gates;    /* (T,B,G*Hp and a little) input products, then activations, then gradients (cell.h) */
     float *c;        /* (T+1,B,Hp) */
     float *extra;    /* (T,B,Hp) what else the cell keeps; one step only if not for training */
@@ -80,5 +82,14 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *w, const 
  * Truncated: nothing flows in from beyond the window's end, nor out of its start. */
 void recurrent_backward(recurrent *r, team *t, const recurrent_weights *w, const float *x, float *dh,
                         float *dx, const shards *p, const recurrent_gradients *g);
+
+/* A bidirectional layer (Schuster & Paliwal 1997): r[0] reads x from the start of the window, r[1], whose `reverse`
+ * is true, from its end, each with its own weights, state, h and dh; both are planned alike.  The same bits as two
+ * calls, in about the time of the larger phases: both directions' tasks share each of them.
+ * dx is one chain over the gates of r[0] and then those of r[1]. */
+void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights w[2], const float *x, int T,
+                            int B);
+void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights w[2], const float *x,
+                             float *const dh[2], float *dx, const shards *p, const recurrent_gradients g[2]);
 
 #endif

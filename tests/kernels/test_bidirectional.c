@@ -1,0 +1,208 @@
+/* test_bidirectional - layers that read the window from its end, and both directions at once.
+ *
+ *   a reversed layer   ==  the layer on the window turned round        h, states, dx bit for bit; dW, db close (another order)
+ *   both directions    ==  one call for each                           h, states, dW, db bit for bit; dx close (one chain)
+ *
+ * for every cell, table, 1..4 threads, rows of one rank of several, windows shorter than planned, two in a row. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/recurrent.h"
+#include "kernels/rng.h"
+#include "tests/compare.h"
+
+static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before"};
+
+typedef struct sizes {
+    int I, H, T, B, S, rank, size;
+} sizes;
+
+/* One way to compute both directions, and what came out. */
+typedef enum way { TURNED, ONE_BY_ONE, BOTH, WAYS } way;
+typedef struct outcome {
+    float *h[2], *state[2][2], *dx, *gradient[2];
+} outcome;
+
+static float *floats(size_t n, float scale, uint32_t row)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    const rng_place place = {.seed = 7, .row = row, .purpose = RNG_TEST};
+    rng_fill(&place, x, (uint32_t)n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (2 * x[i] - 1) * scale;
+    return x;
+}
+
+/* (T,B,ld) with zeros behind n columns. */
+static float *rows_of(int T, int B, int n, uint32_t row)
+{
+    float *x = floats((size_t)(T * B * PAD16(n)), 0.5f, row);
+    for (int i = 0; i < T * B; i++)
+        memset(x + i * PAD16(n) + n, 0, (size_t)(PAD16(n) - n) * sizeof *x);
+    return x;
+}
+
+static float *turned(const float *x, int T, size_t step)
+{
+    float *y = malloc((size_t)T * step * sizeof *y + 1);
+    assert_non_null(y);
+    for (int t = 0; t < T; t++)
+        memcpy(y + (size_t)t * step, x + (size_t)(T - 1 - t) * step, step * sizeof *y);
+    return y;
+}
+
+static float *copied(const float *x, size_t n)
+{
+    return memcpy(floats(n, 0, 0), x, n * sizeof *x);
+}
+
+static void add(float *sum, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] += x[i];
+}
+
+static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads, way how)
+{
+    shards p;
+    shards_init(&p, z.B, z.S, z.rank, z.size);
+    const int B = p.rows, Hp = PAD16(z.H), Ip = PAD16(z.I);
+    const size_t step = (size_t)B * (size_t)Hp, in = (size_t)B * (size_t)Ip, GH = (size_t)(cell->gates * z.H);
+    const size_t at[5] = {0, GH * (size_t)z.I, GH * (size_t)(z.I + z.H), GH * (size_t)(z.I + z.H + 1),
+                          GH * (size_t)(z.I + z.H + 2)};
+    team *t = team_open(threads, k);
+    arena a = {0};
+    recurrent layer[2];
+    for (int i = 0; i < 2; i++) {
+        const int more = z.H % 2; /* planned larger than used, or not */
+        recurrent_plan(&layer[i], &a, t, cell, z.I, z.H, z.T + more, B + more, true);
+        layer[i].reverse = i == 1 && how != TURNED;
+    }
+    assert_true(arena_commit(&a));
+    outcome y = {.dx = calloc((size_t)z.T * in, sizeof(float))};
+    recurrent_weights w[2];
+    recurrent_gradients g[2];
+    float *value[2];
+    for (int i = 0; i < 2; i++) {
+        value[i] = floats(at[4], 0.4f, 1 + (uint32_t)i);
+        y.gradient[i] = calloc((size_t)p.nodes * at[4], sizeof(float));
+        w[i] = (recurrent_weights){value[i], value[i] + at[1], value[i] + at[2], value[i] + at[3]};
+        float *d = y.gradient[i];
+        g[i] = (recurrent_gradients){d, d + at[1], d + at[2], d + at[3], at[4]};
+    }
+    for (int window = 0; window < 2; window++) { /* the second continues from the states of the first */
+        float *x = rows_of(z.T, B, z.I, 10 + (uint32_t)window), *back = turned(x, z.T, in);
+        float *dh[2], *dx = calloc((size_t)z.T * in, sizeof(float));
+        for (int i = 0; i < 2; i++)
+            dh[i] = rows_of(z.T, B, z.H, 20 + (uint32_t)i);
+        if (how == BOTH) {
+            recurrent_forward_both(layer, t, w, x, z.T, B);
+            recurrent_backward_both(layer, t, w, x, dh, y.dx, &p, g);
+        }
+        for (int i = 0; i < 2 && how != BOTH; i++) {
+            const float *from = how == TURNED && i == 1 ? back : x;
+            float *down =
+                how == TURNED && i == 1 ? turned(dh[i], z.T, step) : copied(dh[i], (size_t)z.T * step);
+            recurrent_forward(&layer[i], t, &w[i], from, z.T, B);
+            recurrent_backward(&layer[i], t, &w[i], from, down, dx, &p, &g[i]);
+            float *same_time = how == TURNED && i == 1 ? turned(dx, z.T, in) : copied(dx, (size_t)z.T * in);
+            if (i == 0)
+                memcpy(y.dx, same_time, (size_t)z.T * in * sizeof(float));
+            else
+                add(y.dx, same_time, (size_t)z.T * in);
+            free(down);
+            free(same_time);
+        }
+        free(x);
+        free(back);
+        free(dx);
+        free(dh[0]);
+        free(dh[1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        y.h[i] =
+            how == TURNED && i == 1 ? turned(layer[i].h, z.T, step) : copied(layer[i].h, (size_t)z.T * step);
+        for (int s = 0; s < cell->states; s++)
+            y.state[i][s] = copied(layer[i].state[s], step);
+        free(value[i]);
+    }
+    arena_free(&a);
+    team_close(t);
+    return y;
+}
+
+static void free_outcome(outcome *y)
+{
+    free(y->dx);
+    for (int i = 0; i < 2; i++) {
+        free(y->h[i]);
+        free(y->gradient[i]);
+        free(y->state[i][0]);
+        free(y->state[i][1]);
+    }
+}
+
+static void assert_close(const char *what, const float *got, const float *want, size_t n)
+{
+    double *exact = malloc((n + 1) * sizeof *exact);
+    assert_non_null(exact);
+    for (size_t i = 0; i < n; i++)
+        exact[i] = (double)want[i];
+    assert_true(close_floats(what, got, exact, n, compare_largest(exact, n), 1e-5));
+    free(exact);
+}
+
+static void check(const kernels *k, const cell_kind *cell, sizes z, int threads)
+{
+    outcome y[WAYS];
+    for (int how = 0; how < WAYS; how++)
+        y[how] = run(k, cell, z, threads, (way)how);
+    shards p;
+    shards_init(&p, z.B, z.S, z.rank, z.size);
+    const size_t h = (size_t)(z.T * p.rows * PAD16(z.H)), dx = (size_t)(z.T * p.rows * PAD16(z.I));
+    const size_t gradient = (size_t)(p.nodes * cell->gates * z.H * (z.I + z.H + 2));
+    for (int i = 0; i < 2; i++) {
+        assert_true(same_bits("h", y[ONE_BY_ONE].h[i], y[TURNED].h[i], h));
+        assert_true(same_bits("h of both", y[BOTH].h[i], y[TURNED].h[i], h));
+        for (int s = 0; s < cell->states; s++) {
+            const size_t n = (size_t)(p.rows * PAD16(z.H));
+            assert_true(same_bits("state", y[ONE_BY_ONE].state[i][s], y[TURNED].state[i][s], n));
+            assert_true(same_bits("state of both", y[BOTH].state[i][s], y[TURNED].state[i][s], n));
+        }
+        assert_true(same_bits("dW of both", y[BOTH].gradient[i], y[ONE_BY_ONE].gradient[i], gradient));
+    }
+    assert_true(same_bits("dW forward", y[ONE_BY_ONE].gradient[0], y[TURNED].gradient[0], gradient));
+    assert_close("dW reversed", y[ONE_BY_ONE].gradient[1], y[TURNED].gradient[1], gradient);
+    assert_true(same_bits("dx", y[ONE_BY_ONE].dx, y[TURNED].dx, dx));
+    assert_close("dx of both", y[BOTH].dx, y[TURNED].dx, dx);
+    for (int how = 0; how < WAYS; how++)
+        free_outcome(&y[how]);
+}
+
+static void test_directions(void **state)
+{
+    (void)state;
+    static const sizes shapes[] = {{1, 1, 1, 1, 1, 0, 1},
+                                   {5, 17, 4, 3, 2, 0, 1},
+                                   {33, 16, 7, 13, 4, 0, 1},
+                                   {16, 40, 3, 25, 5, 1, 2},
+                                   {20, 31, 2, 11, 6, 1, 3}};
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int k = 0; k < count; k++)
+        for (size_t c = 0; kernels_usable(all[k]) && c < sizeof cells / sizeof *cells; c++)
+            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+                check(all[k], cell_find(cells[c]), shapes[i], 1 + (int)(i + c) % 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_directions)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
