@@ -12,9 +12,15 @@
 #define TILE_ROWS   12
 #define TILE_PANELS 4
 
-#define TREE_PANELS 3            /* of B in a tile of a tree product: 16 rows are 2 x 8 rows by 3 panels */
-#define TREE_BYTES  (384u << 10) /* panels of a task of a tree product: they share half an L2 cache */
-#define TREE_LEVELS 14           /* shards <= 4096: at most 13 open subtrees */
+/* A task of a tree product: TREE_A panels of A by TREE_GROUPS groups of TREE_B panels of B.  Its part of C stays in
+ * a core's L2 cache, once for each open level of the tree, while the operands pass by, TREE_DEPTH of their rows at
+ * a time. */
+#define TREE_A      8 /* 16 rows are 2 x 8 rows by 3 panels in registers */
+#define TREE_B      3
+#define TREE_GROUPS 2
+#define TREE_DEPTH  320
+#define TREE_SMALL  1024 /* tiles of C of a product whose tasks have half as many panels of A */
+#define TREE_LEVELS 14   /* shards <= 4096: at most 13 open subtrees */
 
 /* Our own kernel serves every role: on four cores it is faster than OpenBLAS on tiles of these shapes (by
  * 1.05 to 1.2), and its bits are the same in every table. */
@@ -120,11 +126,8 @@ typedef struct tree_blocks {
 
 static tree_blocks tree_cut(const gemm_tree *j)
 {
-    size_t panel_bytes = gemm_panel(j->T * j->p->rows) * sizeof(float);
-    int panels = (int)(TREE_BYTES / (panel_bytes + 1)) / 2;
-    int a = panels < 2 ? 2 : panels > 8 ? 8 : panels;
-    int groups = panels < 2 * TREE_PANELS ? 1 : 2;
-    return (tree_blocks){div_up(j->pa, a), div_up(j->pb, groups * TREE_PANELS)};
+    const int a = j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
+    return (tree_blocks){div_up(j->pa, a), div_up(div_up(j->pb, TREE_B), TREE_GROUPS)};
 }
 
 long gemm_tree_tasks(const gemm_tree *j)
@@ -133,37 +136,101 @@ long gemm_tree_tasks(const gemm_tree *j)
     return (long)n.a * n.b;
 }
 
-/* One tile: 16 rows of C from panel a, up to 48 columns from panels b, b+1, b+2; the chain of each shard, added
- * up the tree while hot. */
-static void tree_tile(const kernels *k, const gemm_tree *j, int ia, int ib)
+#define TILE_ROW    (16 * TREE_B) /* floats of a tile of 16 rows: one panel of A, one group of B */
+#define TILE_FLOATS (16 * TILE_ROW)
+
+/* Panels [a0,a1) of A by groups [g0,g1) of panels of B.  Its tiles follow each other, by group and then by panel of
+ * A. */
+typedef struct tree_block {
+    int a0, a1, g0, g1;
+} tree_block;
+
+/* Where group g of panels of B begins: all have TREE_B or one less. */
+static int group_begin(const gemm_tree *j, int g)
 {
-    _Alignas(64) float level[TREE_LEVELS][16 * 16 * TREE_PANELS];
+    const int groups = div_up(j->pb, TREE_B);
+    return (int)((long)j->pb * g / groups);
+}
+
+/* What a product fetches from afar while it multiplies: with the first group the next panel of A; later, for the
+ * shard to come (`next` rows of the panels from `to` on), the panels of B and the first one of A. */
+static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, int a, size_t at, size_t to)
+{
+    const size_t panel = gemm_panel(j->T * j->p->rows);
+    if (g == t->g0)
+        return a + 1 < t->a1 ? j->a + (size_t)(a + 1) * panel + at : NULL;
+    const int b0 = group_begin(j, t->g0), b1 = group_begin(j, t->g1),
+              i = (g - t->g0 - 1) * (t->a1 - t->a0) + a - t->a0;
+    if (to == 0 || i > b1 - b0)
+        return NULL;
+    return i < b1 - b0 ? j->b + (size_t)(b0 + i) * panel + to : j->a + (size_t)t->a0 * panel + to;
+}
+
+/* The leaves of one shard, whose operands are rows [from, from + K) of the panels: a chain over K for each element.
+ * The shard to come begins at row `next`, 0 if there is none. */
+static void tree_leaves(const kernels *k, const gemm_tree *j, const tree_block *t, size_t from, int K,
+                        size_t next, float *level)
+{
+    const size_t panel = gemm_panel(j->T * j->p->rows);
+    const int pieces = K > TREE_DEPTH ? div_up(K, TREE_DEPTH) : 1;
+    for (int piece = 0; piece < pieces; piece++) {
+        const int k0 = (int)((long)K * piece / pieces), k1 = (int)((long)K * (piece + 1) / pieces);
+        const size_t at = (from + (size_t)k0) * 16,
+                     to = piece + 1 < pieces ? (from + (size_t)k1) * 16 : next * 16;
+        const gemm_start start = piece ? GEMM_CONTINUE : GEMM_ZERO;
+        float *tile = level;
+        for (int g = t->g0; g < t->g1; g++) {
+            const int b = group_begin(j, g), panels = group_begin(j, g + 1) - b;
+            for (int a = t->a0; a < t->a1; a++, tile += TILE_FLOATS) {
+                const float *pa = j->a + (size_t)a * panel + at, *pb = j->b + (size_t)b * panel + at;
+                const float *ahead = tree_ahead(j, t, g, a, at, to);
+                if (by_openblas[GEMM_DW])
+                    gemm_blas(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TILE_ROW, start, NULL);
+                else
+                    k->gemm_ahead(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TILE_ROW, start, NULL,
+                                  ahead, ahead ? (size_t)(k1 - k0) * 16 : 0);
+            }
+        }
+    }
+}
+
+static void tree_write(const gemm_tree *j, const tree_block *t, int node, const float *tile)
+{
+    for (int g = t->g0; g < t->g1; g++) {
+        const int b = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1),
+                  columns = (end < j->N ? end : j->N) - b;
+        for (int a = t->a0; a < t->a1; a++, tile += TILE_FLOATS) {
+            int valid;
+            const size_t row = j->row(j->shape, a, &valid);
+            float *c = j->c + (size_t)node * j->stride + row * j->ldc + b;
+            for (int i = 0; i < valid; i++)
+                memcpy(c + (size_t)i * j->ldc, tile + i * TILE_ROW, (size_t)columns * sizeof *c);
+        }
+    }
+}
+
+/* Shard by shard, added up the tree while hot. */
+static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t)
+{
+    _Alignas(64) float level[TREE_LEVELS][TREE_A * TREE_GROUPS * TILE_FLOATS];
     const shards *p = j->p;
-    const size_t panel = gemm_panel(j->T * p->rows);
-    const float *a = j->a + (size_t)ia * panel, *b = j->b + (size_t)ib * panel;
-    const int panels = j->pb - ib < TREE_PANELS ? j->pb - ib : TREE_PANELS;
-    const int columns = j->N - 16 * ib < 16 * panels ? j->N - 16 * ib : 16 * panels;
-    const size_t row = (size_t)(16 * TREE_PANELS);
-    int valid;
-    const size_t row0 = j->row(j->shape, ia, &valid);
-    const gemm_function product = by_openblas[GEMM_DW] ? gemm_blas : k->gemm;
+    const size_t floats = (size_t)((t->a1 - t->a0) * (t->g1 - t->g0)) * TILE_FLOATS;
+    size_t from = 0;
     for (int n = 0; n < p->nodes; n++) {
         int open = 0;
         for (int s = p->node[n].first; s < p->node[n].last; s++) {
             int first, last;
             shard_rows(p, s, &first, &last);
             const int K = j->T * (last - first);
-            product(16, panels, K, a, 1, 16, b, panel, level[open++], row, GEMM_ZERO, NULL);
-            a += (size_t)K * 16;
-            b += (size_t)K * 16;
+            const bool more = s + 1 < p->first + p->count;
+            tree_leaves(k, j, t, from, K, more ? from + (size_t)K : 0, level[open++]);
+            from += (size_t)K;
             for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
                 open--;
-                k->add(level[open - 1], level[open - 1], level[open], 16 * row);
+                k->add(level[open - 1], level[open - 1], level[open], floats);
             }
         }
-        float *c = j->c + (size_t)n * j->stride + row0 * j->ldc + (size_t)ib * 16;
-        for (int i = 0; i < valid; i++)
-            memcpy(c + (size_t)i * j->ldc, level[0] + (size_t)i * row, (size_t)columns * sizeof *c);
+        tree_write(j, t, n, level[0]);
     }
 }
 
@@ -171,12 +238,10 @@ void gemm_tree_task(const kernels *k, const gemm_tree *j, long task)
 {
     const tree_blocks n = tree_cut(j);
     const long ta = task / n.b, tb = task % n.b;
-    const int groups = div_up(j->pb, TREE_PANELS);
-    const int a0 = (int)(j->pa * ta / n.a), a1 = (int)(j->pa * (ta + 1) / n.a);
-    const int b0 = (int)(groups * tb / n.b), b1 = (int)(groups * (tb + 1) / n.b);
-    for (int ib = b0; ib < b1; ib++)
-        for (int ia = a0; ia < a1; ia++)
-            tree_tile(k, j, ia, ib * TREE_PANELS);
+    const int groups = div_up(j->pb, TREE_B);
+    const tree_block t = {(int)(j->pa * ta / n.a), (int)(j->pa * (ta + 1) / n.a), (int)(groups * tb / n.b),
+                          (int)(groups * (tb + 1) / n.b)};
+    tree_walk(k, j, &t);
 }
 
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride)
