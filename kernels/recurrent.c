@@ -20,7 +20,13 @@
 #define CELL_ROWS      12 /* rows of a task: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
 #define PACK_PANELS    4
-#define TREES          (1 + CELL_PARTS)
+/* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows, MERGE_BLOCKS
+ * or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in pieces of PIECE_BYTES. */
+#define MERGE_BYTES  (384u << 10)
+#define MERGE_LEAST  4
+#define MERGE_BLOCKS 6
+#define PIECE_BYTES  (128u << 10)
+#define TREES        (1 + CELL_PARTS)
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
 
@@ -31,8 +37,9 @@ typedef struct window {
     const float *x, *dh;
     float *dx;
     const shards *shards;
-    int T, B, blocks; /* blocks: of at most CELL_ROWS rows */
-    gemm_job product; /* the product over all steps: x W_ih or dx */
+    int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
+    int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
+    gemm_job product;                /* the product over all steps: x W_ih or dx */
     gemm_tree tree[TREES];
     struct tree_rows {
         const recurrent *r;
@@ -256,11 +263,42 @@ static void tile_prefetch(const cell_tile *tile, int gates)
             __builtin_prefetch(tile->gate[g] + (size_t)m * tile->gate_ld, 1);
 }
 
-static void row_block(const window *w, int block, int *b0, int *rows)
+/* Where block `block` of the rows begins. */
+static int block_row(const window *w, int block)
 {
-    *b0 = w->B * block / w->blocks;
-    *rows = w->B * (block + 1) / w->blocks - *b0;
+    return w->B * block / w->blocks;
 }
+
+/* Into how many runs the blocks are cut for tasks whose weights take so many bytes. */
+static int runs_of(int blocks, size_t bytes)
+{
+    return blocks >= MERGE_LEAST && bytes > MERGE_BYTES ? (blocks + MERGE_BLOCKS - 1) / MERGE_BLOCKS : blocks;
+}
+
+/* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows). */
+typedef struct cell_task {
+    int unit, first, last, b0, rows;
+} cell_task;
+
+static cell_task task_of(const window *w, long task, int runs, int units)
+{
+    const int group = (int)(task / runs), run = (int)(task % runs);
+    cell_task c = {
+        .unit = group * units, .first = w->blocks * run / runs, .last = w->blocks * (run + 1) / runs};
+    c.b0 = block_row(w, c.first);
+    c.rows = block_row(w, c.last) - c.b0;
+    return c;
+}
+
+/* A product of all rows of a task: out (rows, 16 panels) = start + a b, block by block, and for several blocks piece by
+ * piece of the weights. */
+typedef struct cell_product {
+    const float *a, *b; /* of row b0 */
+    size_t lda, panel, ldc;
+    int panels, depth;
+    float *out;
+    gemm_start start;
+} cell_product;
 
 /* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most
  * likely come to next.  A row block has the time for half of them. */
@@ -277,29 +315,44 @@ static fetch fetch_next(const window *w, const float *next, size_t floats, int b
     return (fetch){next + (size_t)block * (floats / (size_t)sharers), floats / (size_t)sharers};
 }
 
-static void forward_task(member *m, const window *w, int s, int phase, int task)
+static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p, fetch next)
 {
-    _Alignas(64) float rec[CELL_ROWS * CELL_GATES_MAX * 16];
+    const size_t bytes = (size_t)p->panels * (size_t)p->depth * 16 * sizeof(float);
+    const int pieces = c->last - c->first > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
+    for (int piece = 0; piece < pieces; piece++) {
+        const int k0 = (int)((long)p->depth * piece / pieces),
+                  k1 = (int)((long)p->depth * (piece + 1) / pieces);
+        for (int block = c->first; block < c->last; block++) {
+            const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
+            k->gemm_ahead(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
+                          p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
+                          piece ? GEMM_CONTINUE : p->start, NULL, next.from, next.floats);
+        }
+    }
+}
+
+static void forward_task(member *m, const window *w, int s, int phase, long task)
+{
+    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * CELL_GATES_MAX * 16];
     const recurrent *r = w->r;
     const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
-    const int unit = task / w->blocks, block = task - unit * w->blocks;
-    int b0, rows;
-    row_block(w, block, &b0, &rows);
-    cell_tile tile = tile_at(w, t, b0, rows, unit);
+    const cell_task c = task_of(w, task, w->forward_runs, 1);
+    cell_tile tile = tile_at(w, t, c.b0, c.rows, c.unit);
     tile_prefetch(&tile, r->cell->gates);
     for (int p = f->first; p < f->last; p++)
         tile.rec_ld += (size_t)body->part[p].gates * 16;
     float *out = rec;
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &body->part[p];
-        const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)b0 * (size_t)r->Hp;
+        const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)c.b0 * (size_t)r->Hp;
         const size_t panel = gemm_panel(r->H), panels = (size_t)part->gates * panel;
-        const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, unit) * panel;
-        const fetch next = fetch_next(w, b + panels, unit + 1 < units_of(r) ? panels : 0, block);
-        m->k->gemm_ahead(rows, part->gates, r->H, a, (size_t)r->Hp, 1, b, panel, out, tile.rec_ld, GEMM_ZERO,
-                         NULL, next.from, next.floats);
+        const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, c.unit) * panel;
+        const cell_product product = {a,           b,    (size_t)r->Hp, panel,    tile.rec_ld,
+                                      part->gates, r->H, out,           GEMM_ZERO};
+        multiply(m->k, w, &c, &product,
+                 fetch_next(w, b + panels, c.unit + 1 < units_of(r) ? panels : 0, c.first));
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
@@ -308,52 +361,48 @@ static void forward_task(member *m, const window *w, int s, int phase, int task)
 
 /* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first ..
  * f->last-1. */
-static void product_through_time(member *m, const window *w, const cell_phase *f, int t, int block, int unit,
+static void product_through_time(member *m, const window *w, const cell_phase *f, int t, const cell_task *c,
                                  int units, float *rec)
 {
     const recurrent *r = w->r;
     const size_t ld = (size_t)r->Hp, row_gates = gate_ld(r), panel = gemm_panel(16 * panels_of(r));
-    int b0, rows;
-    row_block(w, block, &b0, &rows);
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &r->cell->body->part[p];
         const size_t column = (size_t)part->first * ld, depth = (size_t)part->gates * ld;
-        const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, b0) * ld
-                                        : r->gates + row_at(w, t, b0) * row_gates + column;
-        const float *b = r->w_hh + (size_t)unit * panel + column * 16;
+        const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, c->b0) * ld
+                                        : r->gates + row_at(w, t, c->b0) * row_gates + column;
+        const float *b = r->w_hh + (size_t)c->unit * panel + column * 16;
         /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches
          * one panel */
-        const bool more = unit + 2 * units <= units_of(r);
+        const bool more = c->unit + 2 * units <= units_of(r);
         const bool whole = depth == 16 * (size_t)panels_of(r);
         const size_t run = whole ? (size_t)units * panel : depth * 16;
-        const fetch next = fetch_next(w, b + (size_t)units * panel, more ? run : 0, block);
-        m->k->gemm_ahead(rows, units, (int)depth, a, part->rec_grad ? ld : row_gates, 1, b, panel, rec,
-                         BACKWARD_UNITS * 16, p == f->first ? GEMM_ZERO : GEMM_CONTINUE, NULL, next.from,
-                         next.floats);
+        const cell_product product = {
+            a,          b,   part->rec_grad ? ld : row_gates,          panel, BACKWARD_UNITS * 16, units,
+            (int)depth, rec, p == f->first ? GEMM_ZERO : GEMM_CONTINUE};
+        multiply(m->k, w, c, &product, fetch_next(w, b + (size_t)units * panel, more ? run : 0, c->first));
     }
 }
 
-static void backward_task(member *m, const window *w, int s, int phase, int task)
+static void backward_task(member *m, const window *w, int s, int phase, long task)
 {
-    _Alignas(64) float rec[CELL_ROWS * BACKWARD_UNITS * 16];
+    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
-    const int group = task / w->blocks, block = task - group * w->blocks, unit = group * BACKWARD_UNITS;
-    const int units = units_of(r) - unit < BACKWARD_UNITS ? units_of(r) - unit : BACKWARD_UNITS;
+    const cell_task c = task_of(w, task, w->backward_runs, BACKWARD_UNITS);
+    const int units = units_of(r) - c.unit < BACKWARD_UNITS ? units_of(r) - c.unit : BACKWARD_UNITS;
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
-    int b0, rows;
-    row_block(w, block, &b0, &rows);
     cell_tile tile[BACKWARD_UNITS];
     for (int u = 0; u < units; u++) {
-        tile[u] = tile_at(w, t, b0, rows, unit + u);
+        tile[u] = tile_at(w, t, c.b0, c.rows, c.unit + u);
         tile_prefetch(&tile[u], r->cell->gates);
         tile[u].rec = rec + u * 16;
         tile[u].rec_ld = BACKWARD_UNITS * 16;
     }
     if (from < w->T)
-        product_through_time(m, w, f, time_of(w, from), block, unit, units, rec);
+        product_through_time(m, w, f, time_of(w, from), &c, units, rec);
     else
-        memset(rec, 0, sizeof rec);
+        memset(rec, 0, (size_t)c.rows * BACKWARD_UNITS * 16 * sizeof *rec);
     for (int u = 0; u < units; u++)
         r->cell->body->step_backward(m->k, phase, &tile[u]);
 }
@@ -385,7 +434,7 @@ static void forward_body(member *m, void *arg)
     const call *c = arg;
     const window *w = &c->window[0];
     const recurrent *r = w->r;
-    const long step_tasks = (long)units_of(r) * w->blocks;
+    const long step_tasks = (long)units_of(r) * w->forward_runs;
     const int T = w->T, phases = r->cell->body->phases;
     const long panels = panels_of(r), products = gemm_job_tasks(&w->product);
     long i;
@@ -400,7 +449,7 @@ static void forward_body(member *m, void *arg)
     for (int s = 0; s < T; s++) {
         for (int phase = 0; phase < phases; phase++) {
             while ((w = claim(m, c, step_tasks, &i)))
-                forward_task(m, w, s, phase, (int)i);
+                forward_task(m, w, s, phase, i);
             team_barrier(m);
         }
     }
@@ -412,6 +461,7 @@ static window forward_window(recurrent *r, const recurrent_weights *weights, con
     r->steps = T;
     window w = {
         .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
+    w.forward_runs = runs_of(w.blocks, (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -567,7 +617,8 @@ static void backward_body(member *m, void *arg)
     const window *w = &c->window[0];
     const recurrent *r = w->r;
     const long pack_hh = pack_tasks(r->Hp), pack_ih = w->dx ? pack_tasks(r->Ip) : 0;
-    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS, step_tasks = groups * w->blocks;
+    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS,
+               step_tasks = groups * w->backward_runs;
     const long products = w->dx ? gemm_job_tasks(&w->product) : 0,
                operands = c->windows * pack_operand_tasks(w);
     const long trees = c->windows * tree_tasks(w), later = c->windows > 1 ? products : 0;
@@ -580,7 +631,7 @@ static void backward_body(member *m, void *arg)
     for (int s = T - 1; s >= 0; s--) {
         for (int phase = 0; phase < phases; phase++) {
             while ((w = claim(m, c, step_tasks, &i)))
-                backward_task(m, w, s, phase, (int)i);
+                backward_task(m, w, s, phase, i);
             team_barrier(m);
         }
     }
@@ -673,6 +724,7 @@ static void backward_window(window *w, recurrent *r, const recurrent_weights *we
                             .c = dx,
                             .ldc = (size_t)r->Ip,
                             .start = start};
+    w->backward_runs = runs_of(w->blocks, BACKWARD_UNITS * gemm_panel(16 * panels_of(r)) * sizeof(float));
     plan_trees(w, g);
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }

@@ -500,6 +500,23 @@ static void test_tables_and_threads(void **state)
     }
 }
 
+/* Rank `rank` of `size` alone against its rows among those of all. */
+static void check_rows(const problem *p, const kernels *k, const result *all, int rank, int size)
+{
+    result r = run(p, k, 2, rank, size, 0, true), bare = run(p, k, 1, rank, size, 0, false);
+    const size_t h = (size_t)r.p.rows * (size_t)r.Hp, x = (size_t)r.p.rows * (size_t)r.Ip;
+    for (int t = 0; t < p->T; t++) {
+        const size_t mine = (size_t)t * (size_t)r.p.rows, among = (size_t)t * (size_t)p->B + (size_t)r.p.row0;
+        const float *h_all = all->h + among * (size_t)r.Hp;
+        assert_true(same_bits("h", r.h + mine * (size_t)r.Hp, h_all, h));
+        assert_true(same_bits("dx", r.dx + mine * (size_t)r.Ip, all->dx + among * (size_t)r.Ip, x));
+        assert_true(same_bits("h without backward", bare.h + mine * (size_t)r.Hp, h_all, h));
+    }
+    assert_true(same_bits("c", bare.c_end, all->c_end + (size_t)r.p.row0 * (size_t)r.Hp, h));
+    result_free(&r);
+    result_free(&bare);
+}
+
 static void test_rows_alone(void **state)
 {
     (void)state;
@@ -508,23 +525,25 @@ static void test_rows_alone(void **state)
         problem p = problem_make(cells[c], 20, 39, 4, 24, 6);
         result all = run(&p, k, 2, 0, 1, 0, true);
         for (int size = 2; size <= 6; size++)
-            for (int rank = 0; rank < size; rank++) {
-                result r = run(&p, k, 2, rank, size, 0, true), bare = run(&p, k, 1, rank, size, 0, false);
-                for (int t = 0; t < p.T; t++) {
-                    const size_t mine = (size_t)t * (size_t)r.p.rows,
-                                 among = (size_t)t * 24 + (size_t)r.p.row0;
-                    const size_t h = (size_t)r.p.rows * (size_t)r.Hp, x = (size_t)r.p.rows * (size_t)r.Ip;
-                    assert_true(same_bits("h", r.h + mine * (size_t)r.Hp, all.h + among * (size_t)r.Hp, h));
-                    assert_true(
-                        same_bits("dx", r.dx + mine * (size_t)r.Ip, all.dx + among * (size_t)r.Ip, x));
-                    assert_true(same_bits("h without backward", bare.h + mine * (size_t)r.Hp,
-                                          all.h + among * (size_t)r.Hp, h));
-                }
-                assert_true(same_bits("c", bare.c_end, all.c_end + (size_t)r.p.row0 * (size_t)r.Hp,
-                                      (size_t)r.p.rows * (size_t)r.Hp));
-                result_free(&r);
-                result_free(&bare);
-            }
+            for (int rank = 0; rank < size; rank++)
+                check_rows(&p, k, &all, rank, size);
+        result_free(&all);
+        problem_free(&p);
+    }
+}
+
+/* Layers so wide that blocks of rows share a task, all 76 rows in two runs of blocks; 19 rows are too few for that. */
+static void test_wide(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cell;
+        int H;
+    } wide[] = {{"lstm", 1540}, {"gru_before", 1050}};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        problem p = problem_make(wide[i].cell, 3, wide[i].H, 2, 76, 4);
+        result all = run(&p, kernels_select(NULL), 3, 0, 1, 0, true);
+        check_rows(&p, kernels_select(NULL), &all, 1, 4);
         result_free(&all);
         problem_free(&p);
     }
@@ -613,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_tables_and_threads),
         cmocka_unit_test(test_rows_alone),
+        cmocka_unit_test(test_wide),
         cmocka_unit_test(test_two_windows),
         cmocka_unit_test(test_any_ranks),
         cmocka_unit_test(test_nan),
