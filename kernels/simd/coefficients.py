@@ -3,7 +3,7 @@
 
 Each is the minimax polynomial of a function on an interval in relative error weighted by w, found by Remez exchange in
 50 digits (E. Ya. Remez, 1934).  Needs mpmath.  Usage: coefficients.py"""
-from mpmath import mp, mpf, exp, log, log1p, sqrt, lu_solve, matrix, polyval, cos, pi
+from mpmath import mp, mpf, exp, log, log1p, sqrt, tanh, lu_solve, matrix, polyval, cos, pi
 import struct
 
 mp.dps = 50
@@ -59,5 +59,9 @@ show("exp q(r)", remez(lambda r: (exp(r) - 1 - r) / r**2 if abs(r) > mpf(10) ** 
 show("log p(f)", remez(lambda f: (log1p(f) - f + f**2 / 2) / f**3 if abs(f) > mpf(10) ** -9 else mpf(1) / 3 - f / 4,
                        lambda f: f**3 / log1p(f) if abs(f) > mpf(10) ** -6 else mpf(10) ** -12,
                        sqrt(mpf(2)) / 2 - 1, sqrt(mpf(2)) - 1, 8, grid=4001))
+# tanh x = x + x^3 t(x^2); the error counts against tanh x
+show("tanh t(x^2)", remez(lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z if z > mpf(10) ** -12 else -mpf(1) / 3 + 2 * z / 15,
+                          lambda z: max(z, mpf(10) ** -12) * sqrt(max(z, mpf(10) ** -12)) / tanh(sqrt(max(z, mpf(10) ** -12))),
+                          mpf(0), mpf("0.6252") ** 2, 4, grid=4001))
 split("ln 2", log(2), 16)
 print(f"1/ln 2: {as_float(1 / log(2)):.9e}f")

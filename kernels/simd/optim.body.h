@@ -23,7 +23,7 @@ VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
     return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
 }
 
-/* The cache line at p is all +0: an integer's question, which no table answers otherwise. */
+/* 16 floats at p are all +0: an integer's question, which no table answers otherwise. */
 VEC int optim_line_is_zero(const float *p)
 {
     uint32_t bits[16], any = 0;

@@ -82,8 +82,8 @@ static void k_sigmoid(const kernels *k, float *y, const float *x, size_t n)
 static const function functions[] = {
     {"exp", k_exp, exp, 1.5},
     {"log", k_log, log, 1.5},
-    {"tanh", k_tanh, tanh, 2.65},
-    {"sigmoid", k_sigmoid, d_sigmoid, 2.6},
+    {"tanh", k_tanh, tanh, 1.25},
+    {"sigmoid", k_sigmoid, d_sigmoid, 1.75},
 };
 #define FUNCTIONS (sizeof functions / sizeof functions[0])
 
