@@ -1,5 +1,6 @@
 #include "kernels/embedding.h"
 
+#include "kernels/ints.h"
 #include "kernels/simd/table.h"
 
 #include <string.h>
@@ -150,16 +151,6 @@ static float *row_of(const scatter_job *j, int node, int v)
     return j->dW + (size_t)node * j->stride + (size_t)v * (size_t)j->m->E;
 }
 
-static int pieces(int n, int size)
-{
-    return (n + size - 1) / size;
-}
-
-static int least(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* Rows [first, last) of each of the first `nodes` gradients. */
 static void clear_rows(member *m, const scatter_job *j, embedding_rows rows, int nodes)
 {
@@ -167,7 +158,7 @@ static void clear_rows(member *m, const scatter_job *j, embedding_rows rows, int
     for (long i; (i = team_claim(m, (long)tasks * nodes)) >= 0;) {
         const int v = rows.first + (int)(i % tasks) * ROWS_PER_TASK;
         memset(row_of(j, (int)(i / tasks), v), 0,
-               (size_t)least(ROWS_PER_TASK, rows.last - v) * (size_t)j->m->E * sizeof(float));
+               (size_t)at_most(ROWS_PER_TASK, rows.last - v) * (size_t)j->m->E * sizeof(float));
     }
     team_barrier(m);
 }
@@ -178,7 +169,7 @@ static void clear_words(member *m, const scatter_job *j)
     const struct embedding_written *w = &j->m->written;
     const int tasks = pieces(w->words, WORDS_PER_TASK);
     for (long i; (i = team_claim(m, (long)tasks * j->p->nodes)) >= 0;) {
-        const int first = (int)(i % tasks) * WORDS_PER_TASK, last = least(first + WORDS_PER_TASK, w->words);
+        const int first = (int)(i % tasks) * WORDS_PER_TASK, last = at_most(first + WORDS_PER_TASK, w->words);
         for (int n = first; n < last; n++)
             memset(row_of(j, (int)(i / tasks), (int)w->word[n]), 0, (size_t)j->m->E * sizeof(float));
     }
@@ -199,7 +190,7 @@ static void scatter_body(member *m, void *arg)
     const int tasks = pieces(e->words, WORDS_PER_TASK);
     for (long i; (i = team_claim(m, (long)tasks * j.p->nodes)) >= 0;) {
         const int node = (int)(i / tasks), first = (int)(i % tasks) * WORDS_PER_TASK;
-        for (int n = first; n < least(first + WORDS_PER_TASK, e->words); n++) {
+        for (int n = first; n < at_most(first + WORDS_PER_TASK, e->words); n++) {
             const uint32_t v = e->word[n];
             scatter_row(&j, row_of(&j, node, (int)v), &j.p->node[node], e->order + e->start[v],
                         e->start[v + 1] - e->start[v]);

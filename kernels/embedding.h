@@ -6,8 +6,7 @@
  *
  * Inside a shard it is one chain over (time outside, row inside) from +0, then +0.0f; across shards the
  * tree.  A row that no token of a shard names counts as +0, so that sparse storage and dense sums agree bit
- * for bit.  Only rows of words of the window are visited, and those of the window before, which become +0 again:
- * the work does not grow with V.
+ * for bit.  Only rows of words of the window are visited, and those of the window before, which become +0 again.
  *
  * Threads: call from outside a parallel region.  Not collective. */
 #ifndef KERNELS_EMBEDDING_H

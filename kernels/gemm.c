@@ -1,6 +1,8 @@
 /* gemm.c - see gemm.h.  Block sizes are chosen for caches only; they cannot be seen in the results. */
 #include "kernels/gemm.h"
 
+#include "kernels/ints.h"
+
 #include <string.h>
 
 /* A task of a job: rows that stay in L2 with a block of k of some panels, long enough to be worth a claim.
@@ -19,8 +21,11 @@
 #define TREE_B      3
 #define TREE_GROUPS 2
 #define TREE_DEPTH  320
-#define TREE_SMALL  1024 /* tiles of C of a product whose tasks have half as many panels of A */
-#define TREE_LEVELS 14   /* shards <= 4096: at most 13 open subtrees */
+#define TREE_SMALL  1024 /* pairs of panels of a product so small that half as many of A leave enough tasks */
+#define SUM_LEVELS  14   /* shards <= 4096: at most 13 open subtrees */
+#define TREE_ROW    (16 * TREE_B) /* floats of a row of a tile: one panel of A, one group of B */
+#define TREE_TILE   (16 * TREE_ROW)
+#define TREE_LEVEL  (TREE_A * TREE_GROUPS * TREE_TILE)
 
 /* Our own kernel serves every role: on four cores it is faster than OpenBLAS on tiles of these shapes (by
  * 1.05 to 1.2), and its bits are the same in every table. */
@@ -39,11 +44,6 @@ static int cut(int n, int unit, long i, long blocks)
     return at < n ? (int)at : n;
 }
 
-static int div_up(int n, int unit)
-{
-    return (n + unit - 1) / unit;
-}
-
 void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K)
 {
     const float *row[16];
@@ -55,7 +55,7 @@ void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, i
 void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K,
                        int zero_rows)
 {
-    const int panels = div_up(columns, 16), last = columns - 16 * (panels - 1);
+    const int panels = pieces(columns, 16), last = columns - 16 * (panels - 1);
     for (int k = 0; k < K + zero_rows; k++, panel += 16) {
         if (k >= K || last < 16)
             for (int i = 0; i < panels; i++)
@@ -96,19 +96,19 @@ void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const
 
 long gemm_job_tasks(const gemm_job *j)
 {
-    return (long)div_up(j->M, JOB_ROWS) * div_up(j->P, JOB_PANELS);
+    return (long)pieces(j->M, JOB_ROWS) * pieces(j->P, JOB_PANELS);
 }
 
 void gemm_job_task(const kernels *k, const gemm_job *j, long task)
 {
-    const long row_blocks = div_up(j->M, JOB_ROWS), panel_blocks = div_up(j->P, JOB_PANELS);
+    const long row_blocks = pieces(j->M, JOB_ROWS), panel_blocks = pieces(j->P, JOB_PANELS);
     const long rb = task % row_blocks,
                pb = task / row_blocks; /* rows inside: a thread's share keeps its panels */
     const int m0 = cut(j->M, TILE_ROWS, rb, row_blocks), m1 = cut(j->M, TILE_ROWS, rb + 1, row_blocks);
     const int p0 = cut(j->P, TILE_PANELS, pb, panel_blocks),
               p1 = cut(j->P, TILE_PANELS, pb + 1, panel_blocks);
     const size_t panel = gemm_panel(j->K);
-    const int depth_blocks = j->K > 0 ? div_up(j->K, JOB_DEPTH) : 1;
+    const int depth_blocks = j->K > 0 ? pieces(j->K, JOB_DEPTH) : 1;
     const float *bias = j->bias ? j->bias + (size_t)p0 * 16 : NULL;
     for (int kb = 0; kb < depth_blocks; kb++) {
         const int k0 = (int)((long)j->K * kb / depth_blocks),
@@ -120,24 +120,21 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
     }
 }
 
-typedef struct tree_blocks {
-    int a, b; /* number of blocks of panels of A and of B */
-} tree_blocks;
+typedef struct tree_cuts {
+    int a, b; /* into how many blocks the panels of A and the groups of B are cut */
+} tree_cuts;
 
-static tree_blocks tree_cut(const gemm_tree *j)
+static tree_cuts tree_cut(const gemm_tree *j)
 {
     const int a = j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
-    return (tree_blocks){div_up(j->pa, a), div_up(div_up(j->pb, TREE_B), TREE_GROUPS)};
+    return (tree_cuts){pieces(j->pa, a), pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
 }
 
 long gemm_tree_tasks(const gemm_tree *j)
 {
-    tree_blocks n = tree_cut(j);
+    tree_cuts n = tree_cut(j);
     return (long)n.a * n.b;
 }
-
-#define TILE_ROW    (16 * TREE_B) /* floats of a tile of 16 rows: one panel of A, one group of B */
-#define TILE_FLOATS (16 * TILE_ROW)
 
 /* Panels [a0,a1) of A by groups [g0,g1) of panels of B.  Its tiles follow each other, by group and then by panel of
  * A. */
@@ -145,15 +142,15 @@ typedef struct tree_block {
     int a0, a1, g0, g1;
 } tree_block;
 
-/* Where group g of panels of B begins: all have TREE_B or one less. */
+/* Where group g of panels of B begins: they are as even as possible, TREE_B at most. */
 static int group_begin(const gemm_tree *j, int g)
 {
-    const int groups = div_up(j->pb, TREE_B);
+    const int groups = pieces(j->pb, TREE_B);
     return (int)((long)j->pb * g / groups);
 }
 
-/* What a product fetches from afar while it multiplies: with the first group the next panel of A; later, for the
- * shard to come (`next` rows of the panels from `to` on), the panels of B and the first one of A. */
+/* What a product fetches from afar while it multiplies: with the first group the next panel of A, at the same
+ * rows; then, for the rows that come next (`to`, 0 if none do), the panels of B and the first one of A. */
 static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, int a, size_t at, size_t to)
 {
     const size_t panel = gemm_panel(j->T * j->p->rows);
@@ -172,22 +169,22 @@ static void tree_leaves(const kernels *k, const gemm_tree *j, const tree_block *
                         size_t next, float *level)
 {
     const size_t panel = gemm_panel(j->T * j->p->rows);
-    const int pieces = K > TREE_DEPTH ? div_up(K, TREE_DEPTH) : 1;
-    for (int piece = 0; piece < pieces; piece++) {
-        const int k0 = (int)((long)K * piece / pieces), k1 = (int)((long)K * (piece + 1) / pieces);
+    const int cuts = at_least(1, pieces(K, TREE_DEPTH));
+    for (int piece = 0; piece < cuts; piece++) {
+        const int k0 = (int)((long)K * piece / cuts), k1 = (int)((long)K * (piece + 1) / cuts);
         const size_t at = (from + (size_t)k0) * 16,
-                     to = piece + 1 < pieces ? (from + (size_t)k1) * 16 : next * 16;
+                     to = piece + 1 < cuts ? (from + (size_t)k1) * 16 : next * 16;
         const gemm_start start = piece ? GEMM_CONTINUE : GEMM_ZERO;
         float *tile = level;
         for (int g = t->g0; g < t->g1; g++) {
             const int b = group_begin(j, g), panels = group_begin(j, g + 1) - b;
-            for (int a = t->a0; a < t->a1; a++, tile += TILE_FLOATS) {
+            for (int a = t->a0; a < t->a1; a++, tile += TREE_TILE) {
                 const float *pa = j->a + (size_t)a * panel + at, *pb = j->b + (size_t)b * panel + at;
                 const float *ahead = tree_ahead(j, t, g, a, at, to);
                 if (by_openblas[GEMM_DW])
-                    gemm_blas(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TILE_ROW, start, NULL);
+                    gemm_blas(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TREE_ROW, start, NULL);
                 else
-                    k->gemm_ahead(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TILE_ROW, start, NULL,
+                    k->gemm_ahead(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TREE_ROW, start, NULL,
                                   ahead, ahead ? (size_t)(k1 - k0) * 16 : 0);
             }
         }
@@ -199,22 +196,30 @@ static void tree_write(const gemm_tree *j, const tree_block *t, int node, const 
     for (int g = t->g0; g < t->g1; g++) {
         const int b = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1),
                   columns = (end < j->N ? end : j->N) - b;
-        for (int a = t->a0; a < t->a1; a++, tile += TILE_FLOATS) {
+        for (int a = t->a0; a < t->a1; a++, tile += TREE_TILE) {
             int valid;
             const size_t row = j->row(j->shape, a, &valid);
             float *c = j->c + (size_t)node * j->stride + row * j->ldc + b;
             for (int i = 0; i < valid; i++)
-                memcpy(c + (size_t)i * j->ldc, tile + i * TILE_ROW, (size_t)columns * sizeof *c);
+                memcpy(c + (size_t)i * j->ldc, tile + i * TREE_ROW, (size_t)columns * sizeof *c);
         }
     }
 }
 
-/* Shard by shard, added up the tree while hot. */
-static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t)
+/* A level for each subtree that can be open at once, and one for the leaf. */
+size_t gemm_tree_scratch(int most_shards)
 {
-    _Alignas(64) float level[TREE_LEVELS][TREE_A * TREE_GROUPS * TILE_FLOATS];
+    int levels = 1;
+    for (int n = 1; n < most_shards; n *= 2)
+        levels++;
+    return (size_t)(levels + 1) * sizeof(float[TREE_LEVEL]);
+}
+
+/* Shard by shard, added up the tree while hot. */
+static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t, float (*level)[TREE_LEVEL])
+{
     const shards *p = j->p;
-    const size_t floats = (size_t)((t->a1 - t->a0) * (t->g1 - t->g0)) * TILE_FLOATS;
+    const size_t floats = (size_t)((t->a1 - t->a0) * (t->g1 - t->g0)) * TREE_TILE;
     size_t from = 0;
     for (int n = 0; n < p->nodes; n++) {
         int open = 0;
@@ -234,19 +239,19 @@ static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t)
     }
 }
 
-void gemm_tree_task(const kernels *k, const gemm_tree *j, long task)
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch)
 {
-    const tree_blocks n = tree_cut(j);
+    const tree_cuts n = tree_cut(j);
     const long ta = task / n.b, tb = task % n.b;
-    const int groups = div_up(j->pb, TREE_B);
+    const int groups = pieces(j->pb, TREE_B);
     const tree_block t = {(int)(j->pa * ta / n.a), (int)(j->pa * (ta + 1) / n.a), (int)(groups * tb / n.b),
                           (int)(groups * (tb + 1) / n.b)};
-    tree_walk(k, j, &t);
+    tree_walk(k, j, &t, scratch);
 }
 
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride)
 {
-    _Alignas(64) float level[TREE_LEVELS][16];
+    _Alignas(64) float level[SUM_LEVELS][16];
     const shards *p = j->p;
     const float *a = j->a + (size_t)i * gemm_panel(j->T * p->rows);
     int valid;

@@ -1,7 +1,7 @@
 /* gemm.h - products of matrices in panels, cut into tasks for a team.
  *
- * A panel is 16 columns of a matrix, padded with zeros, stored [k][16]; panels of one matrix follow each
- * other:
+ * A panel is 16 columns of a matrix, padded with zeros, stored [k][16]; panels of one matrix are
+ * gemm_panel(K) floats apart:
  *
  *     B (K,N)   | panel 0: k=0 of columns 0..15, k=1 of columns 0..15, ... | panel 1: columns 16..31 | ...
  *
@@ -86,7 +86,9 @@ typedef struct gemm_tree {
 } gemm_tree;
 
 long gemm_tree_tasks(const gemm_tree *j);
-void gemm_tree_task(const kernels *k, const gemm_tree *j, long task);
+/* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */
+size_t gemm_tree_scratch(int most_shards);
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch);
 /* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n. */
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride);
 

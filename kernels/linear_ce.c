@@ -21,6 +21,7 @@
 
 #include "kernels/dmath.h"
 #include "kernels/gemm.h"
+#include "kernels/ints.h"
 #include "kernels/simd/table.h"
 
 #include <stdint.h>
@@ -57,21 +58,6 @@ typedef struct dw_scratch {
     _Alignas(64) float tile[DEPTH][TILE];
     _Alignas(64) float block[]; /* [DW_WORDS][block_stride] exponentials of all tokens of the chunk */
 } dw_scratch;
-
-static int at_least(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int at_most(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int pieces(int n, int size)
-{
-    return (n + size - 1) / size;
-}
 
 /* Tokens of a chunk: what logit_bytes holds, but the largest shard must fit, and more than the window is
  * of no use. */

@@ -4,8 +4,9 @@
  *   g  = grad * scale                  1/count or 1/B (rule R6); then * clip (norm); then to [-value, value]
  *   g += weight_decay * w                   L2 (adamw instead: w *= 1 - lr*weight_decay);   g += l1 * sign(w)
  *   sgd      buf = momentum*buf + (1-dampening) g (first step: buf = g); w -= lr*buf
- *            nesterov: w -= lr (g + momentum*buf); no momentum: w -= lr g, and neither decay: where the
- *            gradient is 0, w stays as it is and is not even read
+ *            nesterov: w -= lr (g + momentum*buf); no momentum: w -= lr g
+ *            plain (no momentum, weight decay or l1): where the gradient is 0, w keeps its bits; runs of
+ *            16 elements without gradient are not touched
  *   adam(w)  m = lerp(m, g, 1-b1); v = b2 v + (1-b2) g g; amsgrad: max of v;
  *            w -= (lr/bc1) m / (sqrt(v)/sqrt(bc2) + eps), bc = 1 - b^step
  *   rmsprop  v = a v + (1-a) g g; centered: mean; d = sqrt(v [- mean^2]) + eps; momentum buffer; w -= lr g/d

@@ -4,124 +4,37 @@
  *   forward    pack weights | gates = bias + x W_ih, all T steps at once | step 0 | step 1 | ... | step T-1
  *   backward   pack weights | step T-1 | ... | step 0 | dx; operands of dW into panels | dW, db over the tree
  *
- * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for up to 12 rows: their
+ * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for some rows: their
  * product with the recurrent weights into a tile on the stack, and the cell applied to the tile while it
  * is hot.  A task of a backward step is 32 hidden units: the product of the next step's gate gradients
  * with the weights is the gradient that comes in through time.  Tasks with the same weights follow each
  * other, and a thread's share is the same at every step, so that its weights stay in its L2 cache. */
 #include "kernels/recurrent.h"
 
-#include "kernels/cell.h"
-#include "kernels/gemm.h"
+#include "kernels/window.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 #define CELL_ROWS      12 /* rows of a task: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
-#define PACK_PANELS    4
 /* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows, MERGE_BLOCKS
  * or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in pieces of PIECE_BYTES. */
 #define MERGE_BYTES  (384u << 10)
 #define MERGE_LEAST  4
 #define MERGE_BLOCKS 6
 #define PIECE_BYTES  (128u << 10)
-#define TREES        (1 + CELL_PARTS)
-
-enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
-
-/* One layer's part of a call of forward or backward. */
-typedef struct window {
-    recurrent *r;
-    const recurrent_weights *weights;
-    const float *x, *dh;
-    float *dx;
-    const shards *shards;
-    int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
-    int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
-    gemm_job product;                /* the product over all steps: x W_ih or dx */
-    gemm_tree tree[TREES];
-    struct tree_rows {
-        const recurrent *r;
-        int first_panel;
-    } rows[TREES];
-    float *sums[TREES];
-    size_t stride;
-    int trees;
-} window;
-
-/* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
- * same sizes. */
-typedef struct call {
-    int windows;
-    window window[2];
-} call;
 
 /* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when none is
  * left.  A thread's share lies in one window, as far as that can be. */
-static const window *claim(member *m, const call *c, long tasks, long *task)
+static const window *claim(member *m, const layer_call *c, long tasks, long *task)
 {
     const long i = team_claim(m, c->windows * tasks);
     if (i < 0)
         return NULL;
     *task = i % tasks;
     return &c->window[i / tasks];
-}
-
-static int units_of(const recurrent *r)
-{
-    return r->Hp / 16;
-}
-
-/* Packing is cut into tasks of so many panels: 256 bytes of a row at a time. */
-static long pack_tasks(int columns)
-{
-    return (columns / 16 + PACK_PANELS - 1) / PACK_PANELS;
-}
-
-static int panels_of(const recurrent *r)
-{
-    return r->cell->gates * units_of(r);
-}
-
-/* Floats from one row of gates to the next: never a multiple of a page, or the rows of a tile would fight
- * for the same lines of the L1 cache (H = 1024: a fifth slower). */
-static size_t gate_ld(const recurrent *r)
-{
-    const size_t columns = (size_t)(r->cell->gates * r->Hp);
-    return columns % 512 == 0 ? columns + 16 : columns;
-}
-
-static int valid_of(int n, int panel)
-{
-    return n - 16 * panel < 16 ? n - 16 * panel : 16;
-}
-
-/* Which gate and which 16 hidden units panel i of the gates' columns holds. */
-static void panel_place(const recurrent *r, int i, int *gate, int *unit)
-{
-    const cell_body *body = r->cell->body;
-    const cell_part *part = &body->part[0];
-    while (i >= (part->first + part->gates) * units_of(r))
-        part++;
-    i -= part->first * units_of(r);
-    *gate = part->first + i % part->gates;
-    *unit = i / part->gates;
-}
-
-/* Panel of the gates' columns that holds this gate of these 16 hidden units. */
-static int panel_at(const recurrent *r, const cell_part *part, int gate, int unit)
-{
-    return part->first * units_of(r) + unit * part->gates + gate - part->first;
-}
-
-/* Row of the weights where panel i begins, and how many of its 16 rows are real. */
-static size_t panel_row(const recurrent *r, int i, int *valid)
-{
-    int gate, unit;
-    panel_place(r, i, &gate, &unit);
-    *valid = valid_of(r->H, unit);
-    return (size_t)gate * (size_t)r->H + (size_t)unit * 16;
 }
 
 /* ---- plan ---- */
@@ -148,7 +61,6 @@ static void plan_weights(arena *a, const char *name, float **pointer, int gates,
 void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int I, int H, int T, int B,
                     bool training)
 {
-    (void)t; /* tiles live on the threads' stacks */
     const cell_body *body = cell->body;
     *r = (recurrent){
         .cell = cell, .I = I, .H = H, .T = T, .B = B, .Ip = PAD16(I), .Hp = PAD16(H), .training = training};
@@ -168,6 +80,8 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
         plan_floats(a, "kept by the cell", &r->extra, training ? rows : (size_t)B, r->Hp);
     if (!training)
         return;
+    if (!team_reserve(t, gemm_tree_scratch(B)))
+        arena_add(a, "no memory for scratch", (void **)&r->carry, SIZE_MAX / 2);
     if (body->has_c)
         plan_floats(a, "c", &r->c, rows + (size_t)B, r->Hp);
     plan_floats(a, "carry", &r->carry, (size_t)B, r->Hp);
@@ -185,27 +99,6 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
 }
 
 /* ---- steps ---- */
-
-static size_t row_at(const window *w, int t, int b)
-{
-    return (size_t)(t * w->B + b);
-}
-
-/* The time of step s, and the time before that in the layer's own direction: -1 or T is where it starts. */
-static int time_of(const window *w, int s)
-{
-    return w->r->reverse ? w->T - 1 - s : s;
-}
-
-static int time_before(const window *w, int t)
-{
-    return w->r->reverse ? t + 1 : t - 1;
-}
-
-static float *h_at(const window *w, int t)
-{
-    return w->r->h + (ptrdiff_t)t * w->B * w->r->Hp;
-}
 
 static const float *h_before(const window *w, int t)
 {
@@ -269,10 +162,13 @@ static int block_row(const window *w, int block)
     return w->B * block / w->blocks;
 }
 
-/* Into how many runs the blocks are cut for tasks whose weights take so many bytes. */
-static int runs_of(int blocks, size_t bytes)
+/* Into how many runs the blocks are cut for tasks whose weights take so many bytes; tasks: of a step, if all blocks
+ * were one run.  Threads that would find no task are worse than weights that come from afar. */
+static int runs_of(const window *w, const team *t, int tasks, size_t bytes)
 {
-    return blocks >= MERGE_LEAST && bytes > MERGE_BYTES ? (blocks + MERGE_BLOCKS - 1) / MERGE_BLOCKS : blocks;
+    const int runs = pieces(w->blocks, MERGE_BLOCKS);
+    const bool merge = w->blocks >= MERGE_LEAST && bytes > MERGE_BYTES && tasks * runs >= 3 * team_threads(t);
+    return merge ? runs : w->blocks;
 }
 
 /* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows). */
@@ -301,27 +197,27 @@ typedef struct cell_product {
 } cell_product;
 
 /* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most
- * likely come to next.  A row block has the time for half of them. */
+ * likely come to next.  A block of rows has the time for half of them; a task of several blocks has no single call that
+ * they would fit, and fetches nothing. */
 typedef struct fetch {
     const float *from;
     size_t floats;
 } fetch;
 
-static fetch fetch_next(const window *w, const float *next, size_t floats, int block)
+static fetch fetch_next(const window *w, const cell_task *c, const float *next, size_t floats)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
-    if (block >= sharers || floats == 0)
+    if (c->last - c->first > 1 || c->first >= sharers || floats == 0)
         return (fetch){NULL, 0};
-    return (fetch){next + (size_t)block * (floats / (size_t)sharers), floats / (size_t)sharers};
+    return (fetch){next + (size_t)c->first * (floats / (size_t)sharers), floats / (size_t)sharers};
 }
 
 static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p, fetch next)
 {
     const size_t bytes = (size_t)p->panels * (size_t)p->depth * 16 * sizeof(float);
-    const int pieces = c->last - c->first > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
-    for (int piece = 0; piece < pieces; piece++) {
-        const int k0 = (int)((long)p->depth * piece / pieces),
-                  k1 = (int)((long)p->depth * (piece + 1) / pieces);
+    const int cuts = c->last - c->first > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
+    for (int piece = 0; piece < cuts; piece++) {
+        const int k0 = (int)((long)p->depth * piece / cuts), k1 = (int)((long)p->depth * (piece + 1) / cuts);
         for (int block = c->first; block < c->last; block++) {
             const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
             k->gemm_ahead(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
@@ -351,8 +247,7 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
         const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, c.unit) * panel;
         const cell_product product = {a,           b,    (size_t)r->Hp, panel,    tile.rec_ld,
                                       part->gates, r->H, out,           GEMM_ZERO};
-        multiply(m->k, w, &c, &product,
-                 fetch_next(w, b + panels, c.unit + 1 < units_of(r) ? panels : 0, c.first));
+        multiply(m->k, w, &c, &product, fetch_next(w, &c, b + panels, c.unit + 1 < units_of(r) ? panels : 0));
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
@@ -380,7 +275,7 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
         const cell_product product = {
             a,          b,   part->rec_grad ? ld : row_gates,          panel, BACKWARD_UNITS * 16, units,
             (int)depth, rec, p == f->first ? GEMM_ZERO : GEMM_CONTINUE};
-        multiply(m->k, w, c, &product, fetch_next(w, b + (size_t)units * panel, more ? run : 0, c->first));
+        multiply(m->k, w, c, &product, fetch_next(w, c, b + (size_t)units * panel, more ? run : 0));
     }
 }
 
@@ -431,7 +326,7 @@ static void pack_forward(member *m, const window *w, int i)
 
 static void forward_body(member *m, void *arg)
 {
-    const call *c = arg;
+    const layer_call *c = arg;
     const window *w = &c->window[0];
     const recurrent *r = w->r;
     const long step_tasks = (long)units_of(r) * w->forward_runs;
@@ -455,13 +350,13 @@ static void forward_body(member *m, void *arg)
     }
 }
 
-static window forward_window(recurrent *r, const recurrent_weights *weights, const float *x, int T, int B)
+static window forward_window(recurrent *r, const team *t, const recurrent_weights *weights, const float *x,
+                             int T, int B)
 {
     assert(T <= r->T && B <= r->B);
     r->steps = T;
-    window w = {
-        .r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = (B + CELL_ROWS - 1) / CELL_ROWS};
-    w.forward_runs = runs_of(w.blocks, (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
+    window w = {.r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = pieces(B, CELL_ROWS)};
+    w.forward_runs = runs_of(&w, t, units_of(r), (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -475,7 +370,7 @@ static window forward_window(recurrent *r, const recurrent_weights *weights, con
     return w;
 }
 
-static void run_forward(team *t, call *c)
+static void run_forward(team *t, layer_call *c)
 {
     const size_t state = (size_t)c->window[0].B * (size_t)c->window[0].r->Hp * sizeof(float);
     for (int i = 0; i < c->windows; i++) {
@@ -498,17 +393,18 @@ static void run_forward(team *t, call *c)
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
 {
     team_phase(t, TRACE_PACK);
-    run_forward(t, &(call){1, {forward_window(r, weights, x, T, B)}});
+    run_forward(t, &(layer_call){1, {forward_window(r, t, weights, x, T, B)}});
 }
 
 void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
                             int T, int B)
 {
     assert(!r[0].reverse && r[1].reverse);
+    assert(r[0].cell == r[1].cell && r[0].I == r[1].I && r[0].H == r[1].H);
     team_phase(t, TRACE_PACK);
-    run_forward(t, &(call){2,
-                           {forward_window(&r[0], &weights[0], x, T, B),
-                            forward_window(&r[1], &weights[1], x, T, B)}});
+    run_forward(t, &(layer_call){2,
+                                 {forward_window(&r[0], t, &weights[0], x, T, B),
+                                  forward_window(&r[1], t, &weights[1], x, T, B)}});
 }
 
 /* ---- backward ---- */
@@ -527,180 +423,60 @@ static void pack_backward(const recurrent *r, float *packed, const float *W, int
     }
 }
 
-/* Operands of the weight gradients: which tensors, in which order of tasks. */
-typedef struct operand {
-    const float *x;
-    int columns;
-    size_t ld;
-} operand;
-
-static operand operand_of(const window *w, int which)
+static void pack_all_backward(member *m, const layer_call *c)
 {
-    const recurrent *r = w->r;
-    switch (which) {
-    case PANELS_GATES:
-        return (operand){r->gates, r->cell->gates * r->Hp, gate_ld(r)};
-    case PANELS_X:
-        return (operand){w->x, r->Ip, (size_t)r->Ip};
-    case PANELS_H:
-        return (operand){h_at(w, r->reverse ? 1 : -1), r->Hp, (size_t)r->Hp};
-    case PANELS_EXTRA:
-        return (operand){r->extra, r->Hp, (size_t)r->Hp};
-    default:
-        return (operand){r->rec_grad, r->Hp, (size_t)r->Hp};
+    const recurrent *r = c->window[0].r;
+    const long pack_hh = pack_tasks(r->Hp), pack_ih = c->window[0].dx ? pack_tasks(r->Ip) : 0;
+    const window *w;
+    for (long i; (w = claim(m, c, pack_hh + pack_ih, &i));) {
+        if (i < pack_hh)
+            pack_backward(w->r, w->r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
+        else
+            pack_backward(w->r, w->r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh) * PACK_PANELS);
     }
+    team_barrier(m);
 }
 
-static long pack_operand_tasks(const window *w)
+/* dx is a chain over the gates of both directions: the second one's product follows the first one's, and each goes with
+ * work of another kind. */
+static void make_dx(member *m, const layer_call *c, int which, long others,
+                    void (*other)(member *m, const window *w, long task))
 {
-    long n = 0;
-    for (int i = 0; i < PANELS; i++)
-        n += w->r->panels[i] ? pack_tasks(operand_of(w, i).columns) : 0;
-    return n;
-}
-
-static void pack_operand(const window *w, long task)
-{
-    for (int i = 0; i < PANELS; i++) {
-        const operand o = operand_of(w, i);
-        const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
-        if (task < tasks) {
-            const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
-            gemm_pack_shards(w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B),
-                             rest < PACK_PANELS ? rest : PACK_PANELS, o.x + first * 16, o.ld, w->shards,
-                             w->T);
-            return;
-        }
-        task -= tasks;
+    const window *w = &c->window[which];
+    const long products = which < c->windows && w->dx ? gemm_job_tasks(&w->product) : 0;
+    for (long i; (i = team_claim(m, products + c->windows * others)) >= 0;) {
+        if (i < products)
+            gemm_job_task(m->k, &w->product, i);
+        else
+            other(m, &c->window[(i - products) / others], (i - products) % others);
     }
+    team_barrier(m);
 }
 
-static long tree_tasks(const window *w)
-{
-    long total = 0;
-    for (int i = 0; i < w->trees; i++)
-        total += gemm_tree_tasks(&w->tree[i]) + w->tree[i].pa;
-    return total;
-}
-
-static void tree_task(const kernels *k, const window *w, long task)
-{
-    for (int i = 0; i < w->trees; i++) {
-        const gemm_tree *tree = &w->tree[i];
-        const long products = gemm_tree_tasks(tree);
-        if (task < products) {
-            gemm_tree_task(k, tree, task);
-            return;
-        }
-        task -= products;
-        if (task < tree->pa) {
-            gemm_tree_sums(k, tree, (int)task, w->sums[i], w->stride);
-            return;
-        }
-        task -= tree->pa;
-    }
-}
-
-static void pack_task(const window *w, long task, long pack_hh)
-{
-    const recurrent *r = w->r;
-    if (task < pack_hh)
-        pack_backward(r, r->w_hh, w->weights->w_hh, r->H, (int)task * PACK_PANELS);
-    else
-        pack_backward(r, r->w_ih, w->weights->w_ih, r->I, (int)(task - pack_hh) * PACK_PANELS);
-}
-
-/* dx is a chain over the gates of both directions: the second one's product follows the first one's. */
 static void backward_body(member *m, void *arg)
 {
-    const call *c = arg;
-    const window *w = &c->window[0];
-    const recurrent *r = w->r;
-    const long pack_hh = pack_tasks(r->Hp), pack_ih = w->dx ? pack_tasks(r->Ip) : 0;
-    const long groups = (units_of(r) + BACKWARD_UNITS - 1) / BACKWARD_UNITS,
-               step_tasks = groups * w->backward_runs;
-    const long products = w->dx ? gemm_job_tasks(&w->product) : 0,
-               operands = c->windows * pack_operand_tasks(w);
-    const long trees = c->windows * tree_tasks(w), later = c->windows > 1 ? products : 0;
-    const int T = w->T, phases = r->cell->body->phases;
-    long i;
-    while ((w = claim(m, c, pack_hh + pack_ih, &i)))
-        pack_task(w, i, pack_hh);
-    team_barrier(m);
+    const layer_call *c = arg;
+    const window *first = &c->window[0], *w;
+    const recurrent *r = first->r;
+    const long step_tasks = (long)pieces(units_of(r), BACKWARD_UNITS) * first->backward_runs;
+    pack_all_backward(m, c);
     member_phase(m, TRACE_BACKWARD);
-    for (int s = T - 1; s >= 0; s--) {
-        for (int phase = 0; phase < phases; phase++) {
-            while ((w = claim(m, c, step_tasks, &i)))
+    for (int s = first->T - 1; s >= 0; s--) {
+        for (int phase = 0; phase < r->cell->body->phases; phase++) {
+            for (long i; (w = claim(m, c, step_tasks, &i));)
                 backward_task(m, w, s, phase, i);
             team_barrier(m);
         }
     }
     member_phase(m, TRACE_DX);
-    while ((i = team_claim(m, products + operands)) >= 0) {
-        if (i < products)
-            gemm_job_task(m->k, &c->window[0].product, i);
-        else
-            pack_operand(&c->window[(i - products) / (operands / c->windows)],
-                         (i - products) % (operands / c->windows));
-    }
-    team_barrier(m);
+    make_dx(m, c, 0, window_operand_tasks(first), window_operand);
     member_phase(m, TRACE_DW);
-    while ((i = team_claim(m, later + trees)) >= 0) {
-        if (i < later)
-            gemm_job_task(m->k, &c->window[1].product, i);
-        else
-            tree_task(m->k, &c->window[(i - later) / (trees / c->windows)],
-                      (i - later) % (trees / c->windows));
-    }
-    team_barrier(m);
-}
-
-static size_t tree_row(const void *shape, int i, int *valid)
-{
-    const struct tree_rows *rows = shape;
-    return panel_row(rows->r, rows->first_panel + i, valid);
-}
-
-/* Gradient of rows of the weights: panels of gates from `first` on, times an operand. */
-static void add_tree(window *w, int first, int panels, const float *a, int b, int N, float *c, float *sums,
-                     size_t stride)
-{
-    const int i = w->trees++;
-    w->rows[i] = (struct tree_rows){w->r, first};
-    w->sums[i] = sums;
-    w->tree[i] = (gemm_tree){.p = w->shards,
-                             .T = w->T,
-                             .pa = panels,
-                             .pb = PAD16(N) / 16,
-                             .a = a,
-                             .b = w->r->panels[b],
-                             .row = tree_row,
-                             .shape = &w->rows[i],
-                             .c = c,
-                             .ldc = (size_t)N,
-                             .stride = stride,
-                             .N = N};
-}
-
-static void plan_trees(window *w, const recurrent_gradients *g)
-{
-    const recurrent *r = w->r;
-    const cell_body *body = r->cell->body;
-    const float *gates = r->panels[PANELS_GATES];
-    add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
-    for (int p = 0; p < body->parts; p++) {
-        const cell_part *part = &body->part[p];
-        const int first = part->first * units_of(r);
-        const float *a =
-            part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * gemm_panel(w->T * w->B);
-        add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
-                 g->w_hh, g->b_hh, g->stride);
-    }
+    make_dx(m, c, 1, window_tree_tasks(first), window_tree);
 }
 
 /* The trees point into the window, which therefore is filled in where it stays. */
-static void backward_window(window *w, recurrent *r, const recurrent_weights *weights, const float *x,
-                            float *dh, float *dx, gemm_start start, const shards *p,
+static void backward_window(window *w, recurrent *r, const team *t, const recurrent_weights *weights,
+                            const float *x, float *dh, float *dx, gemm_start start, const shards *p,
                             const recurrent_gradients *g)
 {
     const int T = r->steps;
@@ -713,7 +489,7 @@ static void backward_window(window *w, recurrent *r, const recurrent_weights *we
                   .shards = p,
                   .T = T,
                   .B = p->rows,
-                  .blocks = (p->rows + CELL_ROWS - 1) / CELL_ROWS,
+                  .blocks = pieces(p->rows, CELL_ROWS),
                   .stride = g->stride};
     w->product = (gemm_job){.M = T * w->B,
                             .P = r->Ip / 16,
@@ -724,8 +500,9 @@ static void backward_window(window *w, recurrent *r, const recurrent_weights *we
                             .c = dx,
                             .ldc = (size_t)r->Ip,
                             .start = start};
-    w->backward_runs = runs_of(w->blocks, BACKWARD_UNITS * gemm_panel(16 * panels_of(r)) * sizeof(float));
-    plan_trees(w, g);
+    w->backward_runs = runs_of(w, t, pieces(units_of(r), BACKWARD_UNITS),
+                               BACKWARD_UNITS * gemm_panel(16 * panels_of(r)) * sizeof(float));
+    window_plan_trees(w, g);
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }
 
@@ -733,18 +510,19 @@ void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights,
                         float *dx, const shards *p, const recurrent_gradients *g)
 {
     team_phase(t, TRACE_PACK);
-    call c = {.windows = 1};
-    backward_window(&c.window[0], r, weights, x, dh, dx, GEMM_ZERO, p, g);
+    layer_call c = {.windows = 1};
+    backward_window(&c.window[0], r, t, weights, x, dh, dx, GEMM_ZERO, p, g);
     team_run(t, backward_body, &c);
 }
 
 void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
                              float *const dh[2], float *dx, const shards *p, const recurrent_gradients g[2])
 {
+    assert(!r[0].reverse && r[1].reverse && r[0].steps == r[1].steps);
     team_phase(t, TRACE_PACK);
-    call c = {.windows = 2};
+    layer_call c = {.windows = 2};
     for (int i = 0; i < 2; i++)
-        backward_window(&c.window[i], &r[i], &weights[i], x, dh[i], dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE, p,
-                        &g[i]);
+        backward_window(&c.window[i], &r[i], t, &weights[i], x, dh[i], dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE,
+                        p, &g[i]);
     team_run(t, backward_body, &c);
 }

@@ -79,11 +79,11 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *w, const float *x, int T, int B);
 /* dh (T,B,Hp): gradient of the loss by h; is overwritten.  dx (T,B,Ip) is written; NULL: not wanted.  Rows
  * are p's rows (p->rows == B of the forward).
- * Truncated: nothing flows in from beyond the window's end, nor out of its start. */
+ * Truncated: nothing flows in from where the steps end, nor out of where they begin. */
 void recurrent_backward(recurrent *r, team *t, const recurrent_weights *w, const float *x, float *dh,
                         float *dx, const shards *p, const recurrent_gradients *g);
 
-/* A bidirectional layer (Schuster & Paliwal 1997): r[0] reads x from the start of the window, r[1], whose `reverse`
+/* A bidirectional layer (Schuster & Paliwal 1997), as classifiers of whole texts have: r[0] reads x from the start of the window, r[1], whose `reverse`
  * is true, from its end, each with its own weights, state, h and dh; both are planned alike.  The same bits as two
  * calls, in about the time of the larger phases: both directions' tasks share each of them.
  * dx is one chain over the gates of r[0] and then those of r[1]. */

@@ -3,6 +3,8 @@
  *   a reversed layer   ==  the layer on the window turned round        h, states, dx bit for bit; dW, db close (another order)
  *   both directions    ==  one call for each                           h, states, dW, db bit for bit; dx close (one chain)
  *
+ *   an evaluation, and training without dx, the same
+ *
  * for every cell, table, 1..4 threads, rows of one rank of several, windows shorter than planned, two in a row. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,6 +139,56 @@ static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads
     return y;
 }
 
+/* What an evaluation runs, planned without backward, and training that wants no dx. */
+static void check_others(const kernels *k, const cell_kind *cell, sizes z, const outcome *want)
+{
+    shards p;
+    shards_init(&p, z.B, z.S, z.rank, z.size);
+    const int B = p.rows;
+    const size_t step = (size_t)(B * PAD16(z.H)), GH = (size_t)(cell->gates * z.H), in = (size_t)z.I,
+                 H = (size_t)z.H;
+    for (int training = 0; training < 2; training++) {
+        team *t = team_open(3, k);
+        arena a = {0};
+        recurrent layer[2];
+        recurrent_weights w[2];
+        recurrent_gradients g[2];
+        float *value[2], *d[2], *dh[2];
+        for (int i = 0; i < 2; i++) {
+            recurrent_plan(&layer[i], &a, t, cell, z.I, z.H, z.T, B, training);
+            layer[i].reverse = i == 1;
+            value[i] = floats(GH * (in + H + 2), 0.4f, 1 + (uint32_t)i);
+            d[i] = floats((size_t)p.nodes * GH * (in + H + 2), 0, 0);
+            dh[i] = rows_of(z.T, B, z.H, 20 + (uint32_t)i);
+            w[i] = (recurrent_weights){value[i], value[i] + GH * in, value[i] + GH * (in + H),
+                                       value[i] + GH * (in + H + 1)};
+            g[i] = (recurrent_gradients){d[i], d[i] + GH * in, d[i] + GH * (in + H), d[i] + GH * (in + H + 1),
+                                         GH * (in + H + 2)};
+        }
+        assert_true(arena_commit(&a));
+        for (int window = 0; window < 2; window++) {
+            float *x = rows_of(z.T, B, z.I, 10 + (uint32_t)window);
+            recurrent_forward_both(layer, t, w, x, z.T, B);
+            if (training && window == 1)
+                recurrent_backward_both(layer, t, w, x, dh, NULL, &p, g);
+            free(x);
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_true(same_bits("h elsewhere", layer[i].h, want->h[i], (size_t)z.T * step));
+            for (int s = 0; s < cell->states; s++)
+                assert_true(same_bits("state elsewhere", layer[i].state[s], want->state[i][s], step));
+            if (training)
+                assert_true(
+                    same_bits("dW without dx", d[i], want->gradient[i], (size_t)p.nodes * GH * (in + H + 2)));
+            free(value[i]);
+            free(d[i]);
+            free(dh[i]);
+        }
+        arena_free(&a);
+        team_close(t);
+    }
+}
+
 static void free_outcome(outcome *y)
 {
     free(y->dx);
@@ -181,6 +233,7 @@ static void check(const kernels *k, const cell_kind *cell, sizes z, int threads)
     assert_close("dW reversed", y[ONE_BY_ONE].gradient[1], y[TURNED].gradient[1], gradient);
     assert_true(same_bits("dx", y[ONE_BY_ONE].dx, y[TURNED].dx, dx));
     assert_close("dx of both", y[BOTH].dx, y[TURNED].dx, dx);
+    check_others(k, cell, z, &y[BOTH]);
     for (int how = 0; how < WAYS; how++)
         free_outcome(&y[how]);
 }

@@ -130,6 +130,18 @@ static void check_rank(problem *q, team *t, const shards *p)
         assert_true(same_bits("another gradient", elsewhere + (size_t)i * stride, want, n));
     }
     free(elsewhere);
+    shards whole = *p; /* the first node alone, then all again: those behind it were left as they are */
+    whole.nodes = 1;
+    for (int i = 0; i < q->T * mine.B; i++)
+        mine.id[i] = q->id[0];
+    embedding_scatter(&m, t, mine.id, mine.dx, q->T, p->rows, &whole, (embedding_rows){0, 0}, got, stride);
+    for (size_t i = 0; i < (size_t)q->T * (size_t)q->B; i++)
+        q->id[i] = q->id[0];
+    embedding_scatter(&m, t, mine.id, mine.dx, q->T, p->rows, p, (embedding_rows){0, 0}, got, stride);
+    for (int i = 0; i < p->nodes; i++) {
+        dense(q, want, p->node[i].first, p->node[i].last);
+        assert_true(same_bits("other nodes", got + (size_t)i * stride, want, n));
+    }
     free(got);
     free(want);
     arena_free(&a);

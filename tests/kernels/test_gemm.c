@@ -269,8 +269,10 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
                    .ldc = ldc,
                    .stride = stride,
                    .N = N};
+    float *scratch = aligned_alloc(64, gemm_tree_scratch(p.count));
     for (long task = 0; task < gemm_tree_tasks(&j); task++)
-        gemm_tree_task(k, &j, task);
+        gemm_tree_task(k, &j, task, scratch);
+    free(scratch);
     for (int i = 0; i < j.pa; i++)
         gemm_tree_sums(k, &j, i, sums, sums_stride);
     for (int n = 0; n < p.nodes; n++) {
@@ -300,6 +302,8 @@ static void trees(const kernels *k)
     check_tree(k, 4, 11, 6, 1, 2, 16, 33); /* two maximal subtrees */
     check_tree(k, 1, 1, 1, 0, 1, 1, 1);
     check_tree(k, 35, 20, 4, 0, 1, 90, 150); /* several blocks of both operands */
+    check_tree(k, 170, 9, 4, 1, 2, 40, 120); /* shards that are read in pieces */
+    check_tree(k, 2, 5, 2, 0, 1, 600, 500);  /* the largest tasks */
 }
 
 static void test_gemm_tree(void **state)

@@ -1,0 +1,21 @@
+/* ints.h - the small arithmetic of cutting work. */
+#ifndef KERNELS_INTS_H
+#define KERNELS_INTS_H
+
+static inline int at_least(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static inline int at_most(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Into how many pieces of at most `size` n is cut. */
+static inline int pieces(int n, int size)
+{
+    return (n + size - 1) / size;
+}
+
+#endif

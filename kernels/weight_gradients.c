@@ -1,0 +1,121 @@
+/* weight_gradients.c - dW and db of a recurrent layer, after its backward steps: gates' gradients times x and h, as sums
+ * over the tree of shards (gemm.h). */
+#include "kernels/window.h"
+
+/* Operands of the weight gradients: which tensors, in which order of tasks. */
+typedef struct operand {
+    const float *x;
+    int columns;
+    size_t ld;
+} operand;
+
+static operand operand_of(const window *w, int which)
+{
+    const recurrent *r = w->r;
+    switch (which) {
+    case PANELS_GATES:
+        return (operand){r->gates, r->cell->gates * r->Hp, gate_ld(r)};
+    case PANELS_X:
+        return (operand){w->x, r->Ip, (size_t)r->Ip};
+    case PANELS_H:
+        return (operand){h_at(w, r->reverse ? 1 : -1), r->Hp, (size_t)r->Hp};
+    case PANELS_EXTRA:
+        return (operand){r->extra, r->Hp, (size_t)r->Hp};
+    default:
+        return (operand){r->rec_grad, r->Hp, (size_t)r->Hp};
+    }
+}
+
+long window_operand_tasks(const window *w)
+{
+    long n = 0;
+    for (int i = 0; i < PANELS; i++)
+        n += w->r->panels[i] ? pack_tasks(operand_of(w, i).columns) : 0;
+    return n;
+}
+
+void window_operand(member *m, const window *w, long task)
+{
+    (void)m;
+    for (int i = 0; i < PANELS; i++) {
+        const operand o = operand_of(w, i);
+        const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
+        if (task < tasks) {
+            const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
+            gemm_pack_shards(w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B),
+                             rest < PACK_PANELS ? rest : PACK_PANELS, o.x + first * 16, o.ld, w->shards,
+                             w->T);
+            return;
+        }
+        task -= tasks;
+    }
+}
+
+long window_tree_tasks(const window *w)
+{
+    long total = 0;
+    for (int i = 0; i < w->trees; i++)
+        total += gemm_tree_tasks(&w->tree[i]) + w->tree[i].pa;
+    return total;
+}
+
+void window_tree(member *m, const window *w, long task)
+{
+    for (int i = 0; i < w->trees; i++) {
+        const gemm_tree *tree = &w->tree[i];
+        const long products = gemm_tree_tasks(tree);
+        if (task < products) {
+            gemm_tree_task(m->k, tree, task, team_scratch(m, gemm_tree_scratch(w->B)));
+            return;
+        }
+        task -= products;
+        if (task < tree->pa) {
+            gemm_tree_sums(m->k, tree, (int)task, w->sums[i], w->stride);
+            return;
+        }
+        task -= tree->pa;
+    }
+}
+
+static size_t tree_row(const void *shape, int i, int *valid)
+{
+    const struct tree_rows *rows = shape;
+    return panel_row(rows->r, rows->first_panel + i, valid);
+}
+
+/* Gradient of rows of the weights: panels of gates from `first` on, times an operand. */
+static void add_tree(window *w, int first, int panels, const float *a, int b, int N, float *c, float *sums,
+                     size_t stride)
+{
+    const int i = w->trees++;
+    w->rows[i] = (struct tree_rows){w->r, first};
+    w->sums[i] = sums;
+    w->tree[i] = (gemm_tree){.p = w->shards,
+                             .T = w->T,
+                             .pa = panels,
+                             .pb = PAD16(N) / 16,
+                             .a = a,
+                             .b = w->r->panels[b],
+                             .row = tree_row,
+                             .shape = &w->rows[i],
+                             .c = c,
+                             .ldc = (size_t)N,
+                             .stride = stride,
+                             .N = N};
+}
+
+void window_plan_trees(window *w, const recurrent_gradients *g)
+{
+    const recurrent *r = w->r;
+    const cell_body *body = r->cell->body;
+    const float *gates = r->panels[PANELS_GATES];
+    add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
+    for (int p = 0; p < body->parts; p++) {
+        const cell_part *part = &body->part[p];
+        const int first = part->first * units_of(r);
+        const float *a =
+            part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * gemm_panel(w->T * w->B);
+        add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
+                 g->w_hh, g->b_hh, g->stride);
+    }
+}

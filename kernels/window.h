@@ -1,0 +1,130 @@
+/* window.h - what recurrent.c and weight_gradients.c share: one call of a recurrent layer, and where its rows and panels
+ * stand.  Nobody else includes this. */
+#ifndef KERNELS_WINDOW_H
+#define KERNELS_WINDOW_H
+
+#include "kernels/cell.h"
+#include "kernels/gemm.h"
+#include "kernels/ints.h"
+#include "kernels/recurrent.h"
+
+#define PACK_PANELS 4
+#define TREES       (1 + CELL_PARTS)
+
+enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
+
+/* One layer's part of a call of forward or backward. */
+typedef struct window {
+    recurrent *r;
+    const recurrent_weights *weights;
+    const float *x, *dh;
+    float *dx;
+    const shards *shards;
+    int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
+    int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
+    gemm_job product;                /* the product over all steps: x W_ih or dx */
+    gemm_tree tree[TREES];
+    struct tree_rows {
+        const recurrent *r;
+        int first_panel;
+    } rows[TREES];
+    float *sums[TREES];
+    size_t stride;
+    int trees;
+} window;
+
+/* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
+ * same sizes. */
+typedef struct layer_call {
+    int windows;
+    window window[2];
+} layer_call;
+
+static inline int units_of(const recurrent *r)
+{
+    return r->Hp / 16;
+}
+
+/* Packing is cut into tasks of so many panels: 256 bytes of a row at a time. */
+static inline long pack_tasks(int columns)
+{
+    return pieces(columns / 16, PACK_PANELS);
+}
+
+static inline int panels_of(const recurrent *r)
+{
+    return r->cell->gates * units_of(r);
+}
+
+/* Floats from one row of gates to the next: never a multiple of a page, or the rows of a tile would fight
+ * for the same lines of the L1 cache (H = 1024: a fifth slower). */
+static inline size_t gate_ld(const recurrent *r)
+{
+    const size_t columns = (size_t)(r->cell->gates * r->Hp);
+    return columns % 512 == 0 ? columns + 16 : columns;
+}
+
+static inline int valid_of(int n, int panel)
+{
+    return n - 16 * panel < 16 ? n - 16 * panel : 16;
+}
+
+/* Which gate and which 16 hidden units panel i of the gates' columns holds. */
+static inline void panel_place(const recurrent *r, int i, int *gate, int *unit)
+{
+    const cell_body *body = r->cell->body;
+    const cell_part *part = &body->part[0];
+    while (i >= (part->first + part->gates) * units_of(r))
+        part++;
+    i -= part->first * units_of(r);
+    *gate = part->first + i % part->gates;
+    *unit = i / part->gates;
+}
+
+/* Panel of the gates' columns that holds this gate of these 16 hidden units. */
+static inline int panel_at(const recurrent *r, const cell_part *part, int gate, int unit)
+{
+    return part->first * units_of(r) + unit * part->gates + gate - part->first;
+}
+
+/* Row of the weights where panel i begins, and how many of its 16 rows are real. */
+static inline size_t panel_row(const recurrent *r, int i, int *valid)
+{
+    int gate, unit;
+    panel_place(r, i, &gate, &unit);
+    *valid = valid_of(r->H, unit);
+    return (size_t)gate * (size_t)r->H + (size_t)unit * 16;
+}
+
+static inline size_t row_at(const window *w, int t, int b)
+{
+    return (size_t)(t * w->B + b);
+}
+
+/* The time of step s, and the time before that in the layer's own direction: -1 or T is where it starts. */
+static inline int time_of(const window *w, int s)
+{
+    return w->r->reverse ? w->T - 1 - s : s;
+}
+
+static inline int time_before(const window *w, int t)
+{
+    return w->r->reverse ? t + 1 : t - 1;
+}
+
+static inline float *h_at(const window *w, int t)
+{
+    return w->r->h + (ptrdiff_t)t * w->B * w->r->Hp;
+}
+
+/* ---- weight_gradients.c ---- */
+
+/* The operands, into panels, in tasks. */
+long window_operand_tasks(const window *w);
+void window_operand(member *m, const window *w, long task);
+/* Then the sums over shards, weights and biases, in tasks.  The window must stay where it is from the plan on. */
+void window_plan_trees(window *w, const recurrent_gradients *g);
+long window_tree_tasks(const window *w);
+void window_tree(member *m, const window *w, long task);
+
+#endif
