@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CELL_ROWS      12 /* rows of a task: one AVX-512 tile, two AVX2 tiles */
+#define CELL_ROWS      12 /* rows of a block: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
 /* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows, MERGE_BLOCKS
  * or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in pieces of PIECE_BYTES. */
@@ -285,7 +285,7 @@ static void backward_task(member *m, const window *w, int s, int phase, long tas
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
     const cell_task c = task_of(w, task, w->backward_runs, BACKWARD_UNITS);
-    const int units = units_of(r) - c.unit < BACKWARD_UNITS ? units_of(r) - c.unit : BACKWARD_UNITS;
+    const int units = at_most(BACKWARD_UNITS, units_of(r) - c.unit);
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     cell_tile tile[BACKWARD_UNITS];
     for (int u = 0; u < units; u++) {
@@ -414,7 +414,7 @@ void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights wei
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
     const size_t panel = gemm_panel(16 * panels_of(r));
-    const int columns = n - 16 * i < 16 * PACK_PANELS ? n - 16 * i : 16 * PACK_PANELS;
+    const int columns = at_most(16 * PACK_PANELS, n - 16 * i);
     for (int q = 0; q < panels_of(r); q++) {
         int valid;
         const size_t row = panel_row(r, q, &valid);

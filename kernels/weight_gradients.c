@@ -43,8 +43,7 @@ void window_operand(member *m, const window *w, long task)
         if (task < tasks) {
             const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
             gemm_pack_shards(w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B),
-                             rest < PACK_PANELS ? rest : PACK_PANELS, o.x + first * 16, o.ld, w->shards,
-                             w->T);
+                             at_most(PACK_PANELS, rest), o.x + first * 16, o.ld, w->shards, w->T);
             return;
         }
         task -= tasks;

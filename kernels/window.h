@@ -66,7 +66,7 @@ static inline size_t gate_ld(const recurrent *r)
 
 static inline int valid_of(int n, int panel)
 {
-    return n - 16 * panel < 16 ? n - 16 * panel : 16;
+    return at_most(16, n - 16 * panel);
 }
 
 /* Which gate and which 16 hidden units panel i of the gates' columns holds. */

@@ -102,6 +102,14 @@ static float *padded(size_t rows, int n, float scale)
     return x;
 }
 
+static void give_back(float *const *all, size_t n, arena *a, team *t)
+{
+    for (size_t i = 0; i < n; i++)
+        free(all[i]);
+    arena_free(a);
+    team_close(t);
+}
+
 /* A grid over all floats, then what lies beside the ends of the functions' ranges. */
 static float *grid(size_t *n)
 {
@@ -214,10 +222,7 @@ static void layer(digest *d, const kernels *k, int which)
     digest_floats(d, dx, (size_t)T * B * (size_t)l.Ip);
     digest_floats(d, g, (size_t)p.nodes * count);
     float *all[] = {w, x, dh, dx, g};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-    arena_free(&a);
-    team_close(t);
+    give_back(all, sizeof all / sizeof *all, &a, t);
 }
 
 static void output(digest *d, const kernels *k, int which)
@@ -248,10 +253,7 @@ static void output(digest *d, const kernels *k, int which)
     linear_ce_distribution(&l, t, W, b, h, TOKENS, logp);
     digest_floats(d, logp, V * TOKENS);
     float *all[] = {W, b, h, dh, g, logp};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-    arena_free(&a);
-    team_close(t);
+    give_back(all, sizeof all / sizeof *all, &a, t);
 }
 
 static void softmax(digest *d, const kernels *k, int which)
@@ -372,10 +374,7 @@ static void rows_of_table(digest *d, const kernels *k, int which)
     digest_floats(d, x, TOKENS * (size_t)PAD16(E));
     digest_floats(d, dW, (size_t)p.nodes * V * E);
     float *all[] = {W, x, dx, dW};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-    arena_free(&a);
-    team_close(t);
+    give_back(all, sizeof all / sizeof *all, &a, t);
 }
 
 static void masks(digest *d, const kernels *k, int which)

@@ -70,49 +70,69 @@ static void add(float *sum, const float *x, size_t n)
         sum[i] += x[i];
 }
 
-static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads, way how)
-{
+/* Two layers of one problem, planned for T + more steps of as many more rows, with weights and room for gradients. */
+typedef struct pair {
     shards p;
-    shards_init(&p, z.B, z.S, z.rank, z.size);
-    const int B = p.rows, Hp = PAD16(z.H), Ip = PAD16(z.I);
-    const size_t step = (size_t)B * (size_t)Hp, in = (size_t)B * (size_t)Ip, GH = (size_t)(cell->gates * z.H);
-    const size_t at[5] = {0, GH * (size_t)z.I, GH * (size_t)(z.I + z.H), GH * (size_t)(z.I + z.H + 1),
-                          GH * (size_t)(z.I + z.H + 2)};
-    team *t = team_open(threads, k);
-    arena a = {0};
+    team *t;
+    arena memory;
     recurrent layer[2];
-    for (int i = 0; i < 2; i++) {
-        const int more = z.H % 2; /* planned larger than used, or not */
-        recurrent_plan(&layer[i], &a, t, cell, z.I, z.H, z.T + more, B + more, true);
-        layer[i].reverse = i == 1 && how != TURNED;
-    }
-    assert_true(arena_commit(&a));
-    outcome y = {.dx = calloc((size_t)z.T * in, sizeof(float))};
     recurrent_weights w[2];
     recurrent_gradients g[2];
-    float *value[2];
+    float *value[2], *gradient[2];
+} pair;
+
+static void open_pair(pair *q, const kernels *k, const cell_kind *cell, sizes z, int threads, int more,
+                      bool training)
+{
+    const size_t I = (size_t)z.I, H = (size_t)z.H, GH = (size_t)cell->gates * H;
+    const size_t w_hh = GH * I, b_ih = GH * (I + H), b_hh = b_ih + GH, all = b_hh + GH;
+    *q = (pair){.t = team_open(threads, k)};
+    shards_init(&q->p, z.B, z.S, z.rank, z.size);
     for (int i = 0; i < 2; i++) {
-        value[i] = floats(at[4], 0.4f, 1 + (uint32_t)i);
-        y.gradient[i] = calloc((size_t)p.nodes * at[4], sizeof(float));
-        w[i] = (recurrent_weights){value[i], value[i] + at[1], value[i] + at[2], value[i] + at[3]};
-        float *d = y.gradient[i];
-        g[i] = (recurrent_gradients){d, d + at[1], d + at[2], d + at[3], at[4]};
+        recurrent_plan(&q->layer[i], &q->memory, q->t, cell, z.I, z.H, z.T + more, q->p.rows + more,
+                       training);
+        float *v = q->value[i] = floats(all, 0.4f, 1 + (uint32_t)i);
+        float *d = q->gradient[i] = calloc((size_t)q->p.nodes * all, sizeof *d);
+        assert_non_null(d);
+        q->w[i] = (recurrent_weights){v, v + w_hh, v + b_ih, v + b_hh};
+        q->g[i] = (recurrent_gradients){d, d + w_hh, d + b_ih, d + b_hh, all};
     }
+    assert_true(arena_commit(&q->memory));
+}
+
+/* The gradients are the caller's. */
+static void close_pair(pair *q)
+{
+    free(q->value[0]);
+    free(q->value[1]);
+    arena_free(&q->memory);
+    team_close(q->t);
+}
+
+static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads, way how)
+{
+    pair q;
+    open_pair(&q, k, cell, z, threads, z.H % 2, true); /* planned larger than used, or not */
+    q.layer[1].reverse = how != TURNED;
+    const int B = q.p.rows;
+    const size_t step = (size_t)(B * PAD16(z.H)), in = (size_t)(B * PAD16(z.I));
+    outcome y = {.dx = calloc((size_t)z.T * in, sizeof(float)), .gradient = {q.gradient[0], q.gradient[1]}};
+    assert_non_null(y.dx);
     for (int window = 0; window < 2; window++) { /* the second continues from the states of the first */
         float *x = rows_of(z.T, B, z.I, 10 + (uint32_t)window), *back = turned(x, z.T, in);
         float *dh[2], *dx = calloc((size_t)z.T * in, sizeof(float));
         for (int i = 0; i < 2; i++)
             dh[i] = rows_of(z.T, B, z.H, 20 + (uint32_t)i);
         if (how == BOTH) {
-            recurrent_forward_both(layer, t, w, x, z.T, B);
-            recurrent_backward_both(layer, t, w, x, dh, y.dx, &p, g);
+            recurrent_forward_both(q.layer, q.t, q.w, x, z.T, B);
+            recurrent_backward_both(q.layer, q.t, q.w, x, dh, y.dx, &q.p, q.g);
         }
         for (int i = 0; i < 2 && how != BOTH; i++) {
             const float *from = how == TURNED && i == 1 ? back : x;
             float *down =
                 how == TURNED && i == 1 ? turned(dh[i], z.T, step) : copied(dh[i], (size_t)z.T * step);
-            recurrent_forward(&layer[i], t, &w[i], from, z.T, B);
-            recurrent_backward(&layer[i], t, &w[i], from, down, dx, &p, &g[i]);
+            recurrent_forward(&q.layer[i], q.t, &q.w[i], from, z.T, B);
+            recurrent_backward(&q.layer[i], q.t, &q.w[i], from, down, dx, &q.p, &q.g[i]);
             float *same_time = how == TURNED && i == 1 ? turned(dx, z.T, in) : copied(dx, (size_t)z.T * in);
             if (i == 0)
                 memcpy(y.dx, same_time, (size_t)z.T * in * sizeof(float));
@@ -128,64 +148,43 @@ static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads
         free(dh[1]);
     }
     for (int i = 0; i < 2; i++) {
-        y.h[i] =
-            how == TURNED && i == 1 ? turned(layer[i].h, z.T, step) : copied(layer[i].h, (size_t)z.T * step);
+        y.h[i] = how == TURNED && i == 1 ? turned(q.layer[i].h, z.T, step)
+                                         : copied(q.layer[i].h, (size_t)z.T * step);
         for (int s = 0; s < cell->states; s++)
-            y.state[i][s] = copied(layer[i].state[s], step);
-        free(value[i]);
+            y.state[i][s] = copied(q.layer[i].state[s], step);
     }
-    arena_free(&a);
-    team_close(t);
+    close_pair(&q);
     return y;
 }
 
 /* What an evaluation runs, planned without backward, and training that wants no dx. */
 static void check_others(const kernels *k, const cell_kind *cell, sizes z, const outcome *want)
 {
-    shards p;
-    shards_init(&p, z.B, z.S, z.rank, z.size);
-    const int B = p.rows;
-    const size_t step = (size_t)(B * PAD16(z.H)), GH = (size_t)(cell->gates * z.H), in = (size_t)z.I,
-                 H = (size_t)z.H;
     for (int training = 0; training < 2; training++) {
-        team *t = team_open(3, k);
-        arena a = {0};
-        recurrent layer[2];
-        recurrent_weights w[2];
-        recurrent_gradients g[2];
-        float *value[2], *d[2], *dh[2];
-        for (int i = 0; i < 2; i++) {
-            recurrent_plan(&layer[i], &a, t, cell, z.I, z.H, z.T, B, training);
-            layer[i].reverse = i == 1;
-            value[i] = floats(GH * (in + H + 2), 0.4f, 1 + (uint32_t)i);
-            d[i] = floats((size_t)p.nodes * GH * (in + H + 2), 0, 0);
-            dh[i] = rows_of(z.T, B, z.H, 20 + (uint32_t)i);
-            w[i] = (recurrent_weights){value[i], value[i] + GH * in, value[i] + GH * (in + H),
-                                       value[i] + GH * (in + H + 1)};
-            g[i] = (recurrent_gradients){d[i], d[i] + GH * in, d[i] + GH * (in + H), d[i] + GH * (in + H + 1),
-                                         GH * (in + H + 2)};
-        }
-        assert_true(arena_commit(&a));
+        pair q;
+        open_pair(&q, k, cell, z, 3, 0, training);
+        q.layer[1].reverse = true;
+        const int B = q.p.rows;
+        const size_t step = (size_t)(B * PAD16(z.H));
+        float *dh[2] = {rows_of(z.T, B, z.H, 20), rows_of(z.T, B, z.H, 21)};
         for (int window = 0; window < 2; window++) {
             float *x = rows_of(z.T, B, z.I, 10 + (uint32_t)window);
-            recurrent_forward_both(layer, t, w, x, z.T, B);
+            recurrent_forward_both(q.layer, q.t, q.w, x, z.T, B);
             if (training && window == 1)
-                recurrent_backward_both(layer, t, w, x, dh, NULL, &p, g);
+                recurrent_backward_both(q.layer, q.t, q.w, x, dh, NULL, &q.p, q.g);
             free(x);
         }
         for (int i = 0; i < 2; i++) {
-            assert_true(same_bits("h elsewhere", layer[i].h, want->h[i], (size_t)z.T * step));
+            assert_true(same_bits("h elsewhere", q.layer[i].h, want->h[i], (size_t)z.T * step));
             for (int s = 0; s < cell->states; s++)
-                assert_true(same_bits("state elsewhere", layer[i].state[s], want->state[i][s], step));
+                assert_true(same_bits("state elsewhere", q.layer[i].state[s], want->state[i][s], step));
             if (training)
-                assert_true(
-                    same_bits("dW without dx", d[i], want->gradient[i], (size_t)p.nodes * GH * (in + H + 2)));
-            free(value[i]);
-            free(d[i]);
+                assert_true(same_bits("dW without dx", q.gradient[i], want->gradient[i],
+                                      (size_t)q.p.nodes * q.g[i].stride));
+            free(q.gradient[i]);
             free(dh[i]);
         }
-        arena_free(&a);
-        team_close(t);
+        close_pair(&q);
     }
 }
 
