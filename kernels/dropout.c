@@ -27,7 +27,7 @@ static void dropout_row(const kernels *k, const job *j, size_t row)
                            .step = j->d->step,
                            .purpose = RNG_DROPOUT,
                            .layer = j->d->layer,
-                           .time = (uint16_t)(row / (size_t)j->B)};
+                           .time = (uint16_t)(j->d->time0 + row / (size_t)j->B)};
         k->dropout(y, x, (size_t)j->n, &place, j->limit, j->scale);
     } else if (y != x) {
         memcpy(y, x, (size_t)j->n * sizeof(float));

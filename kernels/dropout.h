@@ -13,9 +13,10 @@
 typedef struct dropout {
     double p; /* 0 <= p < 1; 0: y = x */
     uint64_t seed;
-    uint32_t step; /* optimiser step, from 0 */
-    uint8_t layer; /* place in the network */
-    uint32_t row0; /* global row of local row 0 */
+    uint32_t step;  /* optimiser step, from 0 */
+    uint8_t layer;  /* place in the network */
+    uint32_t row0;  /* global row of local row 0 */
+    uint16_t time0; /* time of the window's first step, where windows of one step must differ */
 } dropout;
 
 /* Forward and backward alike. */

@@ -227,6 +227,42 @@ static void multiply(const kernels *k, const window *w, const cell_task *c, cons
     }
 }
 
+/* The times at which every row exists: rows need not be looked at there. */
+static void find_all(window *w)
+{
+    w->all_from = 0;
+    w->all_to = w->T;
+    for (int b = 0; w->r->begin && b < w->B; b++) {
+        w->all_from = at_least(w->all_from, w->r->begin[b]);
+        w->all_to = at_most(w->all_to, w->r->end[b]);
+    }
+}
+
+/* After a phase of step t: what the tile's rows have left at times at which they do not exist becomes zero; in
+ * backward the gradients, in forward the state. */
+static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
+{
+    const recurrent *r = w->r;
+    if (t >= w->all_from && t < w->all_to)
+        return;
+    for (int m = 0; m < tile->rows; m++) {
+        const size_t at = (size_t)m * tile->ld, bytes = 16 * sizeof(float);
+        if (t >= r->begin[b0 + m] && t < r->end[b0 + m])
+            continue;
+        if (!w->dh) {
+            memset(tile->h + at, 0, bytes);
+            if (tile->c)
+                memset(tile->c + at, 0, bytes);
+            continue;
+        }
+        for (int g = 0; g < r->cell->gates; g++)
+            memset(tile->gate[g] + (size_t)m * tile->gate_ld, 0, bytes);
+        memset(tile->carry + at, 0, bytes);
+        if (tile->dgate_rec)
+            memset(tile->dgate_rec + at, 0, bytes);
+    }
+}
+
 static void forward_task(member *m, const window *w, int s, int phase, long task)
 {
     _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * CELL_GATES_MAX * 16];
@@ -252,6 +288,7 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
     }
     tile.rec = rec;
     body->step_forward(m->k, phase, &tile);
+    clear_absent(w, t, c.b0, &tile);
 }
 
 /* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first ..
@@ -298,8 +335,10 @@ static void backward_task(member *m, const window *w, int s, int phase, long tas
         product_through_time(m, w, f, time_of(w, from), &c, units, rec);
     else
         memset(rec, 0, (size_t)c.rows * BACKWARD_UNITS * 16 * sizeof *rec);
-    for (int u = 0; u < units; u++)
+    for (int u = 0; u < units; u++) {
         r->cell->body->step_backward(m->k, phase, &tile[u]);
+        clear_absent(w, t, c.b0, &tile[u]);
+    }
 }
 
 /* ---- forward ---- */
@@ -356,6 +395,7 @@ static window forward_window(recurrent *r, const team *t, const recurrent_weight
     assert(T <= r->T && B <= r->B);
     r->steps = T;
     window w = {.r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = pieces(B, CELL_ROWS)};
+    find_all(&w);
     w.forward_runs = runs_of(&w, t, units_of(r), (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
@@ -500,6 +540,7 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .c = dx,
                             .ldc = (size_t)r->Ip,
                             .start = start};
+    find_all(w);
     w->backward_runs = runs_of(w, t, pieces(units_of(r), BACKWARD_UNITS),
                                BACKWARD_UNITS * gemm_panel(16 * panels_of(r)) * sizeof(float));
     window_plan_trees(w, g);

@@ -56,6 +56,10 @@ typedef struct recurrent {
     float *state[2]; /* (B,Hp) carried h, and c for lstm: read at forward's start, left at its end */
     float *h;        /* (T,B,Hp) output of the last forward; the pointer is good from arena_commit on */
     bool reverse;    /* the caller's, false after recurrent_plan: steps go from time T-1 to 0 */
+    /* The caller's, NULL after recurrent_plan: row b exists at times [begin[b], end[b]) only, where that is less than
+     * [0, T); outside of them its h and c are zero, and nothing flows back through them.  So sequences of unlike
+     * lengths share a window, each from zero state, with the bits that it has alone. */
+    const int *begin, *end;
     /* the rest is recurrent.c's own, all in the arena */
     bool training;
     int steps;       /* T of the last forward */

@@ -22,6 +22,7 @@ typedef struct window {
     const shards *shards;
     int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
     int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
+    int all_from, all_to;            /* times at which every row exists */
     gemm_job product;                /* the product over all steps: x W_ih or dx */
     gemm_tree tree[TREES];
     struct tree_rows {

@@ -96,13 +96,13 @@ static status plan_step(work *w, error *e)
     arena_add(a, "token ids", (void **)&w->ids, 2 * WINDOWS * tokens_of(w) * sizeof(uint32_t));
     model_plan(&w->model, a, w->job->team, &w->model_shape, &w->list, b->bptt, b->batch,
                shards_largest(&w->rows), true);
-    model_rank(&w->model, 0, 1);
+    trunk_rank(&w->model.trunk, 0, 1);
     if (!arena_commit(a))
         return fail(e, STATUS_NO_MEMORY, "this shape needs %.1f MB, more than the system gives",
                     (double)arena_bytes(a) / 1e6);
     random_words(w);
     optimizer_start(&w->optimizer);
-    model_zero_state(&w->model);
+    trunk_zero_state(&w->model.trunk);
     status s = run_plan_exchange(&w->list, w->job->group, b->batch, w->rows.S, e);
     return s == STATUS_OK ? initial_parameters(&w->config, &w->list, w->value, e) : s;
 }

@@ -39,13 +39,19 @@ static void gathered_free(gathered *g)
     free(g->mine);
 }
 
+/* Elements of a carried vector of a row. */
+static size_t state_width(const run_state_view *v)
+{
+    return v->carried ? (size_t)v->carried->shape.H : 0;
+}
+
 static bool gathered_alloc(gathered *g, const run_state_view *v, const comm *group)
 {
-    size_t H = (size_t)v->model->shape.H, slab = v->list->floats * sizeof(float);
+    size_t H = state_width(v), slab = v->list->floats * sizeof(float);
     bool root = comm_rank(group) == 0, ok = true;
-    g->states = model_states(v->model);
+    g->states = v->carried ? trunk_states(v->carried) : 0;
     g->mine = malloc((size_t)v->rows->rows * H * sizeof(float) + 1);
-    g->rows = calloc((size_t)g->states, sizeof *g->rows);
+    g->rows = calloc((size_t)g->states + 1, sizeof *g->rows);
     ok = g->mine && g->rows;
     for (int i = 0; root && ok && i < g->states; i++)
         ok = (g->rows[i] = malloc((size_t)v->rows->B * H * sizeof(float))) != NULL;
@@ -65,18 +71,18 @@ static size_t *row_bytes(const run_state_view *v, const comm *group)
     for (int r = 0; r < comm_size(group); r++) {
         shards p;
         shards_init(&p, v->rows->B, v->rows->S, r, comm_size(group));
-        bytes[r] = (size_t)p.rows * (size_t)v->model->shape.H * sizeof(float);
+        bytes[r] = (size_t)p.rows * state_width(v) * sizeof(float);
     }
     return bytes;
 }
 
 static void gather_rows(const run_state_view *v, comm *group, gathered *g)
 {
-    size_t H = (size_t)v->model->shape.H, *bytes = row_bytes(v, group);
+    size_t H = state_width(v), *bytes = row_bytes(v, group);
     for (int i = 0; i < g->states; i++) {
-        char name[16];
+        char name[TRUNK_NAME];
         int stride;
-        const float *x = model_state(v->model, i, name, &stride);
+        const float *x = trunk_state(v->carried, i, name, &stride);
         for (int b = 0; b < v->rows->rows; b++)
             memcpy(g->mine + (size_t)b * H, x + (size_t)b * (size_t)stride, H * sizeof(float));
         comm_gather(group, g->mine, g->rows[i], bytes, 0);
@@ -124,11 +130,11 @@ static size_t list_tensors(const run_state_view *v, const comm *group, const gat
         for (int i = 0; i < v->list->count; i++)
             out[n++] = parameter_tensor(prefix, &v->list->list[i], slab);
     }
-    uint64_t shape[2] = {(uint64_t)v->rows->B, (uint64_t)v->model->shape.H};
+    uint64_t shape[2] = {(uint64_t)v->rows->B, (uint64_t)state_width(v)};
     for (int i = 0; i < g->states; i++) {
-        char part[16], name[32];
+        char part[TRUNK_NAME], name[TRUNK_NAME + 8];
         int stride;
-        model_state(v->model, i, part, &stride);
+        trunk_state(v->carried, i, part, &stride);
         snprintf(name, sizeof name, "rows/%s", part);
         out[n++] = tensor_of(name, DTYPE_F32, g->rows[i], 2, shape);
     }
@@ -262,12 +268,12 @@ static status load_root(const run_state_view *v, const container *c, const comm 
         snprintf(prefix, sizeof prefix, "optim/%s", v->optimizer->name[i]);
         s = load_slab(c, prefix, v->list, comm_size(group) > 1 ? g->optimizer[i] : v->optimizer->state[i], e);
     }
-    uint64_t shape[2] = {(uint64_t)v->rows->B, (uint64_t)v->model->shape.H};
+    uint64_t shape[2] = {(uint64_t)v->rows->B, (uint64_t)state_width(v)};
     for (int i = 0; s == STATUS_OK && i < g->states; i++) {
-        char part[16], name[32];
+        char part[TRUNK_NAME], name[TRUNK_NAME + 8];
         int stride;
         const tensor *have;
-        model_state(v->model, i, part, &stride);
+        trunk_state(v->carried, i, part, &stride);
         snprintf(name, sizeof name, "rows/%s", part);
         s = container_need(c, name, DTYPE_F32, 2, shape, &have, e);
         if (s == STATUS_OK)
@@ -278,12 +284,13 @@ static status load_root(const run_state_view *v, const container *c, const comm 
 
 static void scatter_rows(const run_state_view *v, comm *group, const gathered *g)
 {
-    size_t H = (size_t)v->model->shape.H, *bytes = row_bytes(v, group);
-    model_zero_state(v->model);
+    size_t H = state_width(v), *bytes = row_bytes(v, group);
+    if (v->carried)
+        trunk_zero_state(v->carried);
     for (int i = 0; i < g->states; i++) {
-        char name[16];
+        char name[TRUNK_NAME];
         int stride;
-        float *x = model_state(v->model, i, name, &stride);
+        float *x = trunk_state(v->carried, i, name, &stride);
         comm_scatter(group, g->rows[i], g->mine, bytes, 0);
         for (int b = 0; b < v->rows->rows; b++)
             memcpy(x + (size_t)b * (size_t)stride, g->mine + (size_t)b * H, H * sizeof(float));

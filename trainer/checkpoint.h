@@ -15,9 +15,9 @@
 #include "io/container.h"
 #include "io/corpus.h"
 #include "trainer/comm/comm.h"
-#include "trainer/model.h"
 #include "trainer/optimizer.h"
 #include "trainer/progress.h"
+#include "trainer/trunk.h"
 
 /* Borrowed views of the parts of a run. */
 typedef struct run_state_view {
@@ -26,7 +26,7 @@ typedef struct run_state_view {
     const params *list;
     const shards *rows; /* of training */
     float *value;
-    model *model;
+    trunk *carried; /* whose rows carry state from step to step; NULL: none do */
     optimizer *optimizer;
     train_progress *progress;
 } run_state_view;

@@ -30,7 +30,7 @@ status inference_plan(inference *f, team *t, int T, int B, error *e)
     if (!arena_commit(&f->memory))
         return fail(e, STATUS_NO_MEMORY, "this model needs %.1f MB, more than the system gives",
                     (double)arena_bytes(&f->memory) / 1e6);
-    model_zero_state(&f->model);
+    trunk_zero_state(&f->model.trunk);
     return checkpoint_parameters(&f->file, &f->list, f->value, e);
 }
 

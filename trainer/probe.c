@@ -30,7 +30,7 @@ void probe_digest(team *t, const cell_kind *cell, char hex[SHA256_HEX])
         y[i] = i * 11 % PROBE_V;
     }
     double nats[SHARD_NODES_MAX];
-    model_zero_state(&m);
+    trunk_zero_state(&m.trunk);
     model_train(&m, t, value, x, y, PROBE_T, PROBE_B, &rows, 3, gradient, list.gradient_floats, nats, NULL,
                 NULL);
 

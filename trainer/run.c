@@ -57,7 +57,7 @@ static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, in
     part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
     arena_add(a, "token ids", (void **)&r->ids, 2 * tokens * sizeof(uint32_t));
     model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, shards_largest(rows), true);
-    model_rank(&r->model, rank, size);
+    trunk_rank(&r->model.trunk, rank, size);
     if (valid_rows > 0)
         model_plan(&r->checker, a, r->team, &r->shape, &r->list, T, valid_rows, 0, false);
     part.activations = arena_bytes(a) - part.optimizer - part.gradients - part.parameters;
@@ -275,7 +275,7 @@ static status start_state(run *r, const train_options *o, error *e)
     r->resumed = path[0] != '\0';
     train_progress_init(&r->progress);
     optimizer_start(&r->optimizer);
-    model_zero_state(&r->model);
+    trunk_zero_state(&r->model.trunk);
     run_state_view v = run_view(r);
     if (r->resumed)
         s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
@@ -368,7 +368,7 @@ run_state_view run_view(run *r)
                             .list = &r->list,
                             .rows = &r->train.shards,
                             .value = r->value,
-                            .model = &r->model,
+                            .carried = &r->model.trunk,
                             .optimizer = &r->optimizer,
                             .progress = &r->progress};
 }
@@ -403,7 +403,7 @@ status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int si
     }
     out->parameter_count = params_elements(&r.list);
     out->total = arena_bytes(&r.memory) + out->exchange;
-    size_t carried = (size_t)model_states(&r.model) * (size_t)B * (size_t)r.shape.H;
+    size_t carried = (size_t)trunk_states(&r.model.trunk) * (size_t)B * (size_t)r.shape.H;
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
     arena_free(&r.memory);
     params_free(&r.list);

@@ -298,7 +298,7 @@ static status end_of_epoch(loop *l, error *e)
     p->epoch_tokens = 0;
     l->epoch_start = seconds_now();
     if (c->data.carry == CARRY_EPOCH)
-        model_zero_state(&r->model);
+        trunk_zero_state(&r->model.trunk);
     return STATUS_OK;
 }
 
@@ -336,7 +336,7 @@ static status next_window(loop *l, uint32_t *flags, error *e)
     run *r = l->r;
     size_t half = (size_t)r->config->data.bptt * (size_t)r->train.shards.rows;
     if (r->config->data.carry == CARRY_NEVER)
-        model_zero_state(&r->model);
+        trunk_zero_state(&r->model.trunk);
     status s = lm_window(&r->train, (uint64_t)r->progress.window, r->ids, r->ids + half, e);
     *flags = comm_any(r->group, local_flags(l, s));
     return *flags & FLAG_FAILED ? comm_agree(r->group, s, e) : STATUS_OK;

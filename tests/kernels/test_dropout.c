@@ -74,7 +74,7 @@ static void test_masks(void **state)
                 0x123456789abcdef0u + (uint64_t)n, 70001, (uint32_t)n * 1000003u, RNG_DROPOUT, 3, 2};
             p[6] = (double)rng_uniform(&place, (uint32_t)n / 2); /* exactly at the limit: kept */
             for (int i = 0; i < 7; i++)
-                check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000}, n);
+                check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000, 0}, n);
         }
         team_close(t);
     }

@@ -44,7 +44,7 @@ void net_open(net *n, const net_plan *plan, const oracle *o)
               (size_t)n->rows.nodes * n->list.gradient_floats * sizeof(float));
     assert_true(arena_commit(&n->arena));
     net_copy(n, o);
-    model_zero_state(&n->model);
+    trunk_zero_state(&n->model.trunk);
 }
 
 void net_close(net *n)
@@ -93,11 +93,11 @@ void net_add_gradient(const net *n, const char *name, double *out)
 
 void net_read_state(const net *n, const oracle *o, double *state)
 {
-    int parts = n->model.shape.cell->states;
-    for (int i = 0; i < model_states(&n->model); i++) {
-        char name[16];
+    int parts = n->model.trunk.shape.cell->states;
+    for (int i = 0; i < trunk_states(&n->model.trunk); i++) {
+        char name[TRUNK_NAME];
         int stride, layer = i / parts, part = i % parts;
-        const float *x = model_state((model *)&n->model, i, name, &stride);
+        const float *x = trunk_state((trunk *)&n->model.trunk, i, name, &stride);
         double *to =
             state + ((size_t)(part * o->layers + layer) * (size_t)n->rows.B + (size_t)n->rows.row0) * o->H;
         for (int b = 0; b < n->rows.rows; b++)

@@ -72,10 +72,10 @@ static void gather(bits *out, net *rank, int ranks)
     sums_tree(rank[0].team, out->gradient, part, node, nodes, S, out->floats);
     out->nats = sums_tree_double(nats, node, nodes, S);
     for (int r = 0; r < ranks; r++)
-        for (int i = 0; i < model_states(&rank[r].model); i++) {
-            char name[16];
+        for (int i = 0; i < trunk_states(&rank[r].model.trunk); i++) {
+            char name[TRUNK_NAME];
             int stride;
-            const float *x = model_state(&rank[r].model, i, name, &stride);
+            const float *x = trunk_state(&rank[r].model.trunk, i, name, &stride);
             for (int b = 0; b < rank[r].rows.rows; b++)
                 memcpy(out->state[i] + (rank[r].rows.row0 + b) * H, x + (size_t)b * stride,
                        H * sizeof(float));
@@ -200,7 +200,7 @@ static void test_row_alone(void **unused)
                     one_y[t] = y[t * B + b];
                     row[t] = together[t * B + b];
                 }
-                model_zero_state(&n.model);
+                trunk_zero_state(&n.model.trunk);
                 model_score(&n.model, n.team, n.value, one_x, one_y, T, 1, alone);
                 assert_true(same_bits(oracle_cell_names[cell], alone, row, T));
             }

@@ -170,7 +170,7 @@ status lm_evaluate(const lm_rows *r, model *m, team *t, comm *c, const float *va
     if (s != STATUS_OK)
         goto done;
     if (windows)
-        model_zero_state(m);
+        trunk_zero_state(&m->trunk);
     for (uint64_t w = 0; w < windows; w++) {
         s = lm_window(r, w, ids, ids + tokens, e);
         if (s != STATUS_OK)
