@@ -31,7 +31,16 @@ typedef enum { OPTIM_SGD, OPTIM_ADAM, OPTIM_ADAMW, OPTIM_RMSPROP, OPTIM_ADAGRAD 
 typedef enum { LOSS_TOKEN_MEAN, LOSS_TIME_SUM } config_loss_scale;
 typedef enum { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_PLATEAU, SCHEDULE_COSINE } config_schedule;
 
+typedef enum { TASK_LM, TASK_CLASSIFY } config_task;
+typedef enum { POOLING_LAST, POOLING_MEAN, POOLING_MAX, POOLING_CONCAT, POOLING_ATTENTION } config_pooling;
+typedef enum { OUTPUT_SOFTMAX, OUTPUT_SIGMOID } config_output;
+typedef enum { KEEP_START, KEEP_END } config_keep;
+typedef enum { BEST_BY_LOSS, BEST_BY_ACCURACY } config_best_by;
+
 typedef struct config {
+    struct {
+        int name; /* config_task */
+    } task;
     struct {
         char *corpus;       /* path of the corpus made by `unroll prepare`; required */
         int64_t batch_size; /* B: rows over all ranks */
@@ -42,6 +51,7 @@ typedef struct config {
     struct {
         int cell, reset; /* config_cell, config_reset (gru only) */
         int64_t layers, embedding, hidden;
+        bool bidirectional; /* classify only */
         bool tied;      /* decoder.weight is encoder.weight; needs embedding == hidden */
         double dropout; /* after the embedding, between layers, before the output layer; fresh each step */
         int init;       /* config_init_kind */
@@ -49,6 +59,18 @@ typedef struct config {
         double init_scale;  /* uniform: U(-s, s) for every parameter */
         double forget_bias; /* lstm: added to the forget gate's rows of bias_ih after initialisation */
     } model;
+    struct { /* of task.name classify */
+        int pooling;            /* config_pooling */
+        int64_t hidden;         /* units of a linear layer between pooling and output; 0 = none */
+        double dropout;         /* in front of each linear layer */
+        int output;             /* config_output; sigmoid: two classes, one logit */
+        double label_smoothing; /* share of a label that goes to all classes alike */
+        char *class_weights;    /* "" = all 1, "balanced", or numbers in the order of the labels */
+        int64_t max_length;     /* tokens of a document; 0 = unlimited, by config_finish 512 if bidirectional */
+        int keep;               /* config_keep: which end of a longer one stays */
+        int64_t backprop_steps; /* last time steps through which gradient flows; unidirectional only */
+        int best_by;            /* config_best_by */
+    } classify;
     struct {
         int name;  /* config_optim */
         double lr; /* default by name: sgd, adam, adamw 1e-3, rmsprop, adagrad 1e-2 (torch.optim) */

@@ -61,7 +61,10 @@ static void fill_automatic(config *c)
         for (c->data.shards = 1; c->data.shards * 2 <= c->data.batch_size / 4;)
             c->data.shards *= 2;
     if (c->eval.batch_size == 0)
-        c->eval.batch_size = c->data.batch_size < 10 ? c->data.batch_size : 10;
+        c->eval.batch_size =
+            c->data.batch_size < 10 || c->task.name == TASK_CLASSIFY ? c->data.batch_size : 10;
+    if (c->classify.max_length == 0 && c->model.bidirectional)
+        c->classify.max_length = 512;
     bool coarse = c->optim.name == OPTIM_RMSPROP || c->optim.name == OPTIM_ADAGRAD;
     if (isnan(c->optim.lr))
         c->optim.lr = coarse ? 1e-2 : 1e-3;
@@ -81,6 +84,8 @@ bool rules_is_default(const config *c, const config_key *key)
     if (!same) {
         fresh.optim.name = c->optim.name;
         fresh.data.batch_size = c->data.batch_size;
+        fresh.task.name = c->task.name;
+        fresh.model.bidirectional = c->model.bidirectional;
         fill_automatic(&fresh);
         char *filled = config_value_text(&fresh, key);
         same = strcmp(value, filled) == 0;
@@ -130,6 +135,9 @@ static status check_pairs(const config *c, error *e)
     bool has_floor = c->optim.schedule == SCHEDULE_PLATEAU || c->optim.schedule == SCHEDULE_COSINE;
     if (c->data.shards > c->data.batch_size)
         return conflict(c, "data.shards", "data.batch_size", "there cannot be more shards than rows", e);
+    if (c->model.bidirectional && c->classify.backprop_steps != 1024)
+        return conflict(c, "classify.backprop_steps", "model.bidirectional",
+                        "gradient flows through whole documents, and classify.max_length limits these", e);
     if (c->model.tied && c->model.embedding != c->model.hidden)
         return conflict(c, "model.embedding", "model.hidden", "must be equal when model.tied is true", e);
     if (c->optim.nesterov && c->optim.momentum == 0)

@@ -22,6 +22,7 @@ typedef enum {
     RNG_SAMPLE = 3,  /* unroll sample */
     RNG_GRAMMAR = 4, /* the built-in corpus */
     RNG_TEST = 5,
+    RNG_ORDER = 6, /* of documents: row = document or batch, step = epoch, time = 0 or 1 */
 } rng_purpose;
 
 typedef struct rng_place {
