@@ -66,8 +66,12 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
         return;
     double count = c->optim.loss_scale == LOSS_TOKEN_MEAN ? (double)tokens : (double)c->data.batch_size;
     l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
-    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, r->progress.step + 1,
-                             l->lr, (float)(1.0 / count));
+    optimizer_pace pace = {.step = r->progress.step + 1,
+                           .lr = l->lr,
+                           .layer_decay = c->optim.layer_decay,
+                           .thaw_steps = c->optim.unfreeze_every_epochs * r->steps_per_epoch};
+    l->norm =
+        optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, pace, (float)(1.0 / count));
     if (!isfinite(l->norm))
         return;
     team_phase(r->team, TRACE_PARAMETERS);
