@@ -29,7 +29,14 @@ typedef enum { INIT_SAME, INIT_ORTHOGONAL } config_init_recurrent_kind;
 typedef enum { CARRY_EPOCH, CARRY_ALWAYS, CARRY_NEVER } config_carry;
 typedef enum { OPTIM_SGD, OPTIM_ADAM, OPTIM_ADAMW, OPTIM_RMSPROP, OPTIM_ADAGRAD } config_optim;
 typedef enum { LOSS_TOKEN_MEAN, LOSS_TIME_SUM } config_loss_scale;
-typedef enum { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_PLATEAU, SCHEDULE_COSINE } config_schedule;
+typedef enum {
+    SCHEDULE_CONSTANT,
+    SCHEDULE_STEP,
+    SCHEDULE_PLATEAU,
+    SCHEDULE_COSINE,
+    SCHEDULE_SLANTED
+} config_schedule;
+typedef enum { DIRECTION_FORWARD, DIRECTION_BACKWARD } config_direction;
 
 typedef enum { TASK_LM, TASK_CLASSIFY } config_task;
 typedef enum { POOLING_LAST, POOLING_MEAN, POOLING_MAX, POOLING_CONCAT, POOLING_ATTENTION } config_pooling;
@@ -47,6 +54,7 @@ typedef struct config {
         int64_t bptt;       /* T: time steps of a window */
         int64_t shards;     /* S: groups of rows; 0 = largest power of two <= max(1, B/4), by config_finish */
         int carry;          /* config_carry: h, c are zeroed at each epoch's start, never, at each window */
+        int direction;      /* config_direction: rows are read from their start, or from their end */
     } data;
     struct {
         int cell, reset; /* config_cell, config_reset (gru only) */
@@ -58,6 +66,7 @@ typedef struct config {
         int init_recurrent; /* config_init_recurrent_kind */
         double init_scale;  /* uniform: U(-s, s) for every parameter */
         double forget_bias; /* lstm: added to the forget gate's rows of bias_ih after initialisation */
+        char *init_from; /* checkpoint or run directory whose parameters a fresh run begins with; "" = none */
     } model;
     struct { /* of task.name classify */
         int pooling;            /* config_pooling */
@@ -94,6 +103,10 @@ typedef struct config {
         double min_lr;             /* plateau, cosine: floor */
         int64_t warmup_steps;      /* linear from lr/warmup_steps to lr in front of any schedule; 0 = none */
         int64_t cosine_steps;      /* length of the cosine after warm-up; 0 = all steps of train.epochs */
+        double cut_frac, ratio;    /* slanted: share of the steps that rise; lr over its lowest value */
+        double layer_decay;        /* a group d places below the top has lr / layer_decay^d */
+        int64_t
+            unfreeze_every_epochs; /* the next lower group joins after that many; 0 = all from the start */
     } optim;
     struct {
         int64_t epochs, seed;
@@ -159,7 +172,7 @@ char *config_to_yaml(const config *c, bool comments);
 char *config_value_text(const config *c, const config_key *key);
 /* Compares a run's configuration with a checkpoint's; both are finished.  Free keys that differ are
  * reported through `changed` (one call each, may be NULL); any other difference is BAD_CHECKPOINT, naming
- * key and both values.  train.epochs is not free where the cosine's length hangs on it. */
+ * key and both values.  train.epochs is not free where the schedule's length hangs on it. */
 status config_compare(const config *checkpoint, const config *now,
                       void (*changed)(const char *line, void *arg), void *arg, error *e);
 /* The keys for --help, and the manual page of the configuration file (roff, section 5). */

@@ -152,6 +152,9 @@ static status check_pairs(const config *c, error *e)
     if (c->optim.schedule == SCHEDULE_PLATEAU && c->optim.decay == 1)
         return conflict(c, "optim.schedule", "optim.decay",
                         "at a plateau the rate must fall, decay must be below 1", e);
+    if (c->optim.schedule == SCHEDULE_SLANTED && c->optim.warmup_steps > 0)
+        return conflict(c, "optim.schedule", "optim.warmup_steps",
+                        "the slanted triangle rises by itself, over optim.cut_frac of all steps", e);
     if (has_floor && c->optim.min_lr > c->optim.lr)
         return conflict(c, "optim.min_lr", "optim.lr", "the floor lies above the learning rate", e);
     return STATUS_OK;
@@ -170,8 +173,9 @@ status config_finish(config *c, error *e)
 
 static bool is_free_here(const config *now, const config_key *key)
 {
-    bool epochs_bend_the_cosine = now->optim.schedule == SCHEDULE_COSINE && now->optim.cosine_steps == 0;
-    return key->is_free && !(epochs_bend_the_cosine && key == config_find("train", "epochs"));
+    bool epochs_bend_it = now->optim.schedule == SCHEDULE_SLANTED ||
+                          (now->optim.schedule == SCHEDULE_COSINE && now->optim.cosine_steps == 0);
+    return key->is_free && !(epochs_bend_it && key == config_find("train", "epochs"));
 }
 
 status config_compare(const config *checkpoint, const config *now,

@@ -75,3 +75,13 @@ bool fill_orthogonal(rng_place place, float *w, size_t first, int n)
     free(a);
     return true;
 }
+
+void fill_mean_row(const float *x, size_t rows, size_t cols, float *mean)
+{
+    for (size_t k = 0; k < cols; k++) {
+        double sum = 0;
+        for (size_t row = 0; row < rows; row++)
+            sum += (double)x[row * cols + k];
+        mean[k] = (float)(sum / (double)rows);
+    }
+}

@@ -201,8 +201,8 @@ static void run_step(work *w)
     team_phase(job->team, TRACE_REDUCE);
     comm_sum_nodes(job->group, node_nats);
     comm_reduce_finish(job->group, job->team, w->gradient);
-    optimizer_step(&w->optimizer, job->group, job->team, w->value, w->gradient, w->step + 1,
-                   w->config.optim.lr, 1.0f / (float)n);
+    optimizer_pace pace = {.step = w->step + 1, .lr = w->config.optim.lr, .layer_decay = 1};
+    optimizer_step(&w->optimizer, job->group, job->team, w->value, w->gradient, pace, 1.0f / (float)n);
     trace_end(&w->trace);
     w->step++;
 }

@@ -24,12 +24,13 @@ static const char help[] =
     "\n"
     "Predicts every token but the first of each row exactly once, from zero state, and prints nats per "
     "token, perplexity and bits per token.\n"
+    "A model that reads backward (data.direction) predicts every token but the last of each row.\n"
     "Of a run directory the best checkpoint is taken.  A grammar corpus also gets its exact cross-entropy "
-    "and the agreement accuracy by distance.\n"
+    "and, of a model that reads forward, the agreement accuracy by distance.\n"
     "\n"
     "      --data CORPUS.h5    the corpus; required\n"
     "      --split NAME        train, valid or test (test)\n"
-    "      --batch-size N      rows (1); each row's first token is not predicted\n"
+    "      --batch-size N      rows (1); of each row one token is not predicted\n"
     "      --last              of a run directory, the newest checkpoint instead of the best\n"
     "      --each FILE         writes token, its id and its log-probability, one token a line "
     "(tab-separated)\n"
@@ -169,7 +170,8 @@ static status open_all(evaluation *v, const session *job, error *e)
         s = check_each(v, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(&v->model, &v->corpus, e);
-    if (s == STATUS_OK && a->split == SPLIT_TEST)
+    bool backward = v->model.config.data.direction == DIRECTION_BACKWARD;
+    if (s == STATUS_OK && a->split == SPLIT_TEST && !backward) /* a verb agrees with what stands before it */
         s = agreement_open(&v->corpus, &v->agreement, e);
     int T = (int)v->model.config.data.bptt, S = (int)a->batch_size;
     if (s == STATUS_OK && comm_size(g) > S)
@@ -178,6 +180,7 @@ static status open_all(evaluation *v, const session *job, error *e)
     if (s == STATUS_OK)
         s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, (int)a->batch_size, S, T,
                          comm_rank(g), comm_size(g), "--batch-size", e);
+    v->rows.backward = backward;
     if (s == STATUS_OK)
         s = inference_plan(&v->model, job->team, T, v->rows.shards.rows, e);
     s = comm_agree(g, s, e);
@@ -284,7 +287,7 @@ static status write_each(const evaluation *v, error *e)
         const char *word = vocabulary_word(&v->corpus.vocab, id, &n);
         fprintf(f, "%.*s\t%u\t", (int)n, word, id);
         if (isnan(v->all[i]))
-            fprintf(f, "-\n"); /* first of its row: not predicted */
+            fprintf(f, "-\n"); /* first of its row as it is read: not predicted */
         else
             fprintf(f, "%.9g\n", (double)v->all[i]);
     }
@@ -314,16 +317,15 @@ static void print_grammar(const evaluation *v)
 {
     double floor, nats = v->result.nats / (double)v->result.tokens;
     agreement_score score = {0};
-    if (v->agreement.count == 0)
-        return;
-    if (record_get_double(v->corpus.file.meta, "cross_entropy", &floor))
+    if (v->rows.split == SPLIT_TEST && record_get_double(v->corpus.file.meta, "cross_entropy", &floor))
         printf("the grammar's own cross-entropy, the floor: %.6f; this model is %.2f %% above it\n", floor,
                100 * (nats / floor - 1));
     for (uint64_t i = 0; i < v->agreement.count; i++) {
         uint64_t at = v->agreement.position[i];
         agreement_add(&score, v->agreement.distance[i], (double)v->all[at], (double)v->all_other[at]);
     }
-    printf("agreement of verbs with their subjects, by distance:\n");
+    if (v->agreement.count > 0)
+        printf("agreement of verbs with their subjects, by distance:\n");
     for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
         agreement_share a = agreement_result(&score, bin);
         if (a.n > 0)

@@ -223,6 +223,11 @@ int cmd_sample(int argc, char **argv)
         s = store_resolve(a.model, a.last, &path, &e);
     if (s == STATUS_OK)
         s = inference_open(&f, path, &e);
+    if (s == STATUS_OK && f.config.data.direction == DIRECTION_BACKWARD)
+        s = fail(&e, STATUS_BAD_CHECKPOINT,
+                 "%s: has data.direction = backward and would write from a text's end to its start; take a "
+                 "model that reads forward",
+                 path);
     if (s == STATUS_OK) {
         fprintf(stderr, "model: %s\n", path);
         s = inference_plan(&f, job.team, 1, 1, &e);

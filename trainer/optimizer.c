@@ -80,6 +80,7 @@ void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list,
         o->at[i] = o->owned;
         o->owned += (o->piece[i].count + 15) / 16 * 16;
         o->decays[i] = !excluded(c->optim.decay_exclude, list->list[o->piece[i].param].name);
+        o->depth[i] = params_depth(list, o->piece[i].param);
         blocks += o->piece[i].blocks;
     }
     o->states = optim_states(&o->settings, o->name);
@@ -96,6 +97,20 @@ void optimizer_start(optimizer *o)
     for (int i = 0; i < o->states; i++)
         for (size_t j = 0; j < o->owned; j++)
             o->state[i][j] = optim_state_start(&o->settings, i);
+}
+
+/* The step of a group from its first one on; below 1 it is frozen. */
+static int64_t step_at(const optimizer_pace *pace, int depth)
+{
+    return pace->step - depth * pace->thaw_steps;
+}
+
+static double rate_at(const optimizer_pace *pace, int depth)
+{
+    double divisor = 1.0;
+    for (int i = 0; i < depth; i++)
+        divisor *= pace->layer_decay;
+    return pace->lr / divisor;
 }
 
 /* Tied: the output layer's sum plus the embedding's, in the owned pieces of that tensor. */
@@ -115,13 +130,17 @@ static void join_tied(const optimizer *o, team *t, float *gradient)
     }
 }
 
-/* Collective.  Sum of squares of all of the scaled gradient. */
-static double squares(optimizer *o, comm *group, team *t, const float *gradient, float scale)
+/* Collective.  Sum of squares of all of the scaled gradient that is not frozen. */
+static double squares(optimizer *o, comm *group, team *t, const float *gradient, const optimizer_pace *pace,
+                      float scale)
 {
     size_t mine = 0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
-        sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale);
+        if (step_at(pace, o->depth[i]) < 1)
+            memset(o->square_sent + mine, 0, p->blocks * sizeof *o->square_sent);
+        else
+            sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale);
         mine += p->blocks;
     }
     piece theirs[PARAMS_MAX];
@@ -143,23 +162,27 @@ static double squares(optimizer *o, comm *group, team *t, const float *gradient,
     return sums_blocks(o->square, o->list->blocks);
 }
 
-double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, int64_t step,
-                      double lr, float scale)
+double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, optimizer_pace pace,
+                      float scale)
 {
     team_phase(t, TRACE_NORM);
     join_tied(o, t, gradient);
-    double norm = sqrt(squares(o, group, t, gradient, scale));
+    double norm = sqrt(squares(o, group, t, gradient, &pace, scale));
     if (!isfinite(norm))
         return norm;
     team_phase(t, TRACE_OPTIMIZER);
     double clip = o->clip_norm > 0 ? o->clip_norm / (norm + 1e-6) : 1.0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
+        int64_t step = step_at(&pace, o->depth[i]);
         float *state[OPTIM_STATES_MAX] = {NULL};
+        if (step < 1)
+            continue;
         for (int j = 0; j < o->states; j++)
             state[j] = o->state[j] + o->at[i];
-        optim_piece(t, &o->settings, step, lr, scale, clip < 1.0 ? (float)clip : 1.0f, o->decays[i],
-                    value + p->offset, gradient + p->offset, state, p->count);
+        optim_piece(t, &o->settings, step, rate_at(&pace, o->depth[i]), scale,
+                    clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset, gradient + p->offset,
+                    state, p->count);
     }
     return norm;
 }

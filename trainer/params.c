@@ -128,6 +128,24 @@ const param *params_find(const params *p, const char *name)
     return NULL;
 }
 
+/* The layer that "rnn.weight_hh_l1_reverse" and its like belong to; -1: no recurrent layer. */
+static int layer_of(const param *q)
+{
+    const char *l = strncmp(q->name, "rnn.", 4) == 0 ? strstr(q->name, "_l") : NULL;
+    return l ? atoi(l + 2) : -1;
+}
+
+int params_depth(const params *p, int i)
+{
+    int layers = 0, layer = layer_of(&p->list[i]);
+    for (int j = 0; j < p->count; j++)
+        if (layer_of(&p->list[j]) >= layers)
+            layers = layer_of(&p->list[j]) + 1;
+    if (layer >= 0)
+        return layers - layer;
+    return strncmp(p->list[i].name, "encoder.", 8) == 0 ? layers + 1 : 0;
+}
+
 size_t params_elements(const params *p)
 {
     size_t sum = 0;

@@ -63,6 +63,10 @@ void params_finish(params *p, int size, int tied_param /* -1 */);
 void params_free(params *p);
 
 const param *params_find(const params *p, const char *name); /* NULL if absent */
+/* How many places below the top parameter i's group stands, as fine-tuning goes down through a model:
+ * 0 all that is neither recurrent nor the embedding (head, attention, decoder), 1 the last recurrent layer (both
+ * directions), 2 the one below it, ..., last encoder.weight, also where it is tied. */
+int params_depth(const params *p, int i);
 /* Elements of all tensors: the size of the model.  The slab has gaps besides. */
 size_t params_elements(const params *p);
 /* Number of buckets on the wire: p->buckets, plus the scatter bucket when tied. */

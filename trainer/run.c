@@ -5,6 +5,7 @@
 #include "io/metrics.h"
 #include "trainer/initial.h"
 #include "trainer/probe.h"
+#include "trainer/transfer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static status open_rows(run *r, error *e)
     if (r->has_test)
         s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
                          size, "eval.batch_size", e);
+    r->train.backward = r->valid.backward = r->test.backward = c->data.direction == DIRECTION_BACKWARD;
     if (s == STATUS_OK && (uint64_t)c->train.epochs > UINT32_MAX / lm_windows(&r->train))
         s = fail(e, STATUS_BAD_CONFIG,
                  "train.epochs is %lld, with %llu steps in each; at most 2^32-1 steps are possible",
@@ -255,6 +257,21 @@ static status open_log(run *r, error *e)
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
 }
 
+/* Collective.  The parameters of a run that begins: the initial ones, and over them what model.init_from has,
+ * which rank 0 alone reads. */
+static status fresh_parameters(run *r, transfer_report *from, error *e)
+{
+    status s = initial_parameters(r->config, &r->list, r->value, e);
+    if (!*r->config->model.init_from)
+        return s;
+    if (s == STATUS_OK && comm_rank(r->group) == 0)
+        s = transfer_parameters(r->config, &r->corpus.vocab, &r->list, r->value, from, e);
+    s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK)
+        comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
+    return s;
+}
+
 /* Collective.  Fresh or restored parameters, states and progress; run directory and log. */
 static status start_state(run *r, const train_options *o, error *e)
 {
@@ -262,6 +279,7 @@ static status start_state(run *r, const train_options *o, error *e)
     bool root = comm_rank(r->group) == 0;
     char path[4096] = "", *chosen = NULL;
     bool writes = root && !o->dry_run, made = false;
+    transfer_report from = {0};
     status s = writes ? take_directory(r, &made, e) : STATUS_OK;
     if (root && s == STATUS_OK)
         s = choose_start(r, o, &chosen, e);
@@ -280,7 +298,7 @@ static status start_state(run *r, const train_options *o, error *e)
     if (r->resumed)
         s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
     else
-        s = initial_parameters(c, &r->list, r->value, e);
+        s = fresh_parameters(r, &from, e);
     if (root && s == STATUS_OK && o->resume == RESUME_FILE)
         s = nothing_beyond(r, e);
     if (writes && s == STATUS_OK)
@@ -293,6 +311,8 @@ static status start_state(run *r, const train_options *o, error *e)
     if (s == STATUS_OK && r->resumed)
         log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
                  (long long)r->progress.epoch);
+    else if (s == STATUS_OK && from.path[0])
+        transfer_say(&from, &r->list, r->log);
 done:
     if (s != STATUS_OK && made)
         rmdir(c->run.dir); /* does nothing to a directory that holds something */

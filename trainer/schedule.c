@@ -15,6 +15,13 @@ static double cosine(const config *c, int64_t step, int64_t steps_in_all)
     return c->optim.min_lr + swing * (1.0 + d_cos(pi * (double)t / (double)length));
 }
 
+static double slanted(const config *c, int64_t t, int64_t steps_in_all)
+{
+    int64_t cut = (int64_t)((double)steps_in_all * c->optim.cut_frac);
+    double p = t < cut ? (double)t / (double)cut : 1.0 - (double)(t - cut) / (double)(steps_in_all - cut);
+    return c->optim.lr * (1.0 + p * (c->optim.ratio - 1.0)) / c->optim.ratio;
+}
+
 static double base_rate(const config *c, const train_progress *p, int64_t steps_in_all)
 {
     double lr = c->optim.lr;
@@ -29,6 +36,8 @@ static double base_rate(const config *c, const train_progress *p, int64_t steps_
         return lr * p->factor > c->optim.min_lr ? lr * p->factor : c->optim.min_lr;
     case SCHEDULE_COSINE:
         return cosine(c, p->step, steps_in_all);
+    case SCHEDULE_SLANTED:
+        return slanted(c, p->step, steps_in_all);
     }
     return lr;
 }

@@ -66,8 +66,12 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
         return;
     double count = c->optim.loss_scale == LOSS_TOKEN_MEAN ? (double)tokens : (double)c->data.batch_size;
     l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
-    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, r->progress.step + 1,
-                             l->lr, (float)(1.0 / count));
+    optimizer_pace pace = {.step = r->progress.step + 1,
+                           .lr = l->lr,
+                           .layer_decay = c->optim.layer_decay,
+                           .thaw_steps = c->optim.unfreeze_every_epochs * r->steps_per_epoch};
+    l->norm =
+        optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, pace, (float)(1.0 / count));
     if (!isfinite(l->norm))
         return;
     team_phase(r->team, TRACE_PARAMETERS);
@@ -171,6 +175,12 @@ static void log_start(loop *l)
              (long long)c->data.batch_size, c->data.batch_size == 1 ? "" : "s", (long long)c->data.shards,
              c->data.shards == 1 ? "" : "s", (long long)c->data.bptt, (long long)r->steps_per_epoch,
              (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
+    if (c->optim.unfreeze_every_epochs)
+        log_line(
+            r->log,
+            "layers thaw from the output down, one each %lld epoch%s: of %d groups all from epoch %lld on",
+            (long long)c->optim.unfreeze_every_epochs, c->optim.unfreeze_every_epochs == 1 ? "" : "s",
+            r->shape.layers + 2, (r->shape.layers + 1) * (long long)c->optim.unfreeze_every_epochs + 1);
     record *m = metrics_of(l, "start");
     record_set_int(m, "ranks", comm_size(r->group));
     record_set_int(m, "threads", team_threads(r->team));

@@ -199,6 +199,11 @@ sampling() {
     expect_other "and steers what follows" "$(sample --prompt 'the dog' | cut -d ' ' -f 3-)" "$(sample --prompt 'the dogs' | cut -d ' ' -f 3-)"
     expect_refusal "a prompt that is no UTF-8" 2 '--prompt: is not valid UTF-8$' sample r --prompt $'the \xff'
     expect_refusal "a prompt with an unknown word" 2 '"xyzzy" is not in the vocabulary' sample r --prompt 'the xyzzy'
+    unroll train c.yaml --threads 1 --set run.dir=back --set train.steps=5 --set data.direction=backward
+    expect_refusal "a model that reads backward" 4 'back/ckpt-0000000005.h5: has data.direction = backward' sample back
+    unroll eval back --data g.h5 --threads 1
+    expect_code "eval of a model that reads backward" 0
+    expect_not "asks no verb for a subject that it has not read" grep -q agreement "$work/out"
     # A vocabulary with <unk> takes it instead.
     printf 'a b <unk> a\nb a a b\n%.0s' {1..100} >text.txt
     unroll prepare text text.txt -o t.h5 -q

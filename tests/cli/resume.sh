@@ -278,4 +278,28 @@ best_elsewhere() {
     expect_same "the best are elsewhere: which are tested" "$(tests_of x2 | cut -d ' ' -f 2)" 339
 }
 
-sections pause epoch_ends random_kills two_at_once damaged refused finished kept shares few_rows best_elsewhere
+# A model that begins with another's parameters and thaws layer by layer: paused while layers are frozen, on other ranks afterwards, and
+# when what it began with is gone.
+transferred() {
+    local tuned
+    prepared || return
+    tuned=(--set model.init_from=source --set optim.schedule=slanted --set optim.layer_decay=2.6 --set optim.unfreeze_every_epochs=1 --set train.epochs=4)
+    train source --set train.steps=60
+    train tuned "${tuned[@]}" --set train.steps=150
+    expect_code "a run that begins with another's parameters" 0
+    expect_text "it says so" err "^begins with source/ckpt-0000000060.h5 .SHA-256 [0-9a-f]{64}.: 7 of 7 parameters; of [0-9]+ words 0 are unknown there"
+    expect_text "it says when layers thaw" err '^layers thaw from the output down, one each 1 epoch: .* all from epoch 3 on$'
+    train_on 2 tuned2 "${tuned[@]}" --set train.steps=150
+    expect_same "on 2 ranks: the same bits" "$(digest tuned2)" "$(digest tuned)"
+    train apart --set train.steps=150 --set train.epochs=4 --set optim.schedule=slanted --set optim.layer_decay=2.6 --set optim.unfreeze_every_epochs=1
+    expect_other "without the source: other bits" "$(digest apart)" "$(digest tuned)"
+    train whole_tuned "${tuned[@]}"
+    rm -r source
+    expect_refusals "what it is to begin with is missing" 4 'model.init_from: source: No such file' train c.yaml --set run.dir=n "${tuned[@]}" --threads 1
+    train_on 3 tuned "${tuned[@]}" --resume auto
+    expect_code "resumed when the source is gone" 0
+    expect_same "paused in the middle of unfreezing: the bits of an undisturbed run" "$(digest tuned)" "$(digest whole_tuned)"
+    expect_same "and its numbers" "$(numbers tuned)" "$(numbers whole_tuned)"
+}
+
+sections pause epoch_ends random_kills two_at_once damaged refused finished kept shares few_rows best_elsewhere transferred

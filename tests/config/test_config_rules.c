@@ -74,6 +74,9 @@ static void test_other_defaults(void **state)
     assert_true(c.run.checkpoint_every_seconds == 600 && c.run.checkpoint_every_epochs == 1);
     assert_true(c.run.keep_last == 3 && c.run.keep_best == 1 && c.run.log_every_steps == 200);
     assert_string_equal(c.run.dir, "runs/default");
+    assert_true(c.data.direction == DIRECTION_FORWARD && c.optim.cut_frac == 0.1 && c.optim.ratio == 32);
+    assert_true(c.optim.layer_decay == 1 && c.optim.unfreeze_every_epochs == 0);
+    assert_string_equal(c.model.init_from, "");
     config_free(&c);
 }
 
@@ -137,6 +140,10 @@ static void test_rules_across_keys(void **state)
         {"optim.schedule=plateau optim.decay_after_epoch=4", "only with optim.schedule=step"},
         {"optim.schedule=cosine optim.cosine_steps=10", NULL},
         {"optim.schedule=step optim.cosine_steps=10", "only with optim.schedule=cosine"},
+        {"optim.schedule=slanted optim.cut_frac=0 optim.ratio=1", NULL},
+        {"optim.schedule=cosine optim.ratio=10", "only with optim.schedule=slanted"},
+        {"optim.schedule=slanted optim.warmup_steps=1", "rises by itself"},
+        {"optim.layer_decay=2.6 optim.unfreeze_every_epochs=1 model.init_from=x", NULL},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         config c;
@@ -186,7 +193,7 @@ static void test_comparison_follows_the_schema(void **state)
         assert_int_equal(changes, 0);
         const char *other = key->type == KEY_BOOL ? "true" : key->type == KEY_TEXT ? "other" : "7";
         if (key->type == KEY_REAL)
-            other = "0.375";
+            other = key->min <= 0.375 ? "0.375" : "7";
         if (key->type == KEY_CHOICE) { /* the last choice is nobody's default */
             other = strrchr(key->choices, '|') + 1;
             other = strcmp(key->section, "model") == 0 && strcmp(key->name, "init") == 0 ? "uniform" : other;
@@ -209,8 +216,8 @@ static void test_comparison_follows_the_schema(void **state)
     }
 }
 
-/* The number of epochs is free, except where it sets the length of the cosine. */
-static void test_epochs_that_bend_the_cosine(void **state)
+/* The number of epochs is free, except where it sets the length of the schedule. */
+static void test_epochs_that_bend_the_schedule(void **state)
 {
     (void)state;
     static const struct {
@@ -218,8 +225,9 @@ static void test_epochs_that_bend_the_cosine(void **state)
         status expected;
     } cases[] = {{"optim.schedule=constant", STATUS_OK},
                  {"optim.schedule=cosine", STATUS_BAD_CHECKPOINT},
+                 {"optim.schedule=slanted", STATUS_BAD_CHECKPOINT},
                  {"optim.schedule=cosine optim.cosine_steps=100", STATUS_OK}};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         config before, now;
         error e = {0};
         make(&before, cases[i].schedule);
@@ -242,7 +250,7 @@ int main(void)
         cmocka_unit_test(test_rules_across_keys),
         cmocka_unit_test(test_required_keys),
         cmocka_unit_test(test_comparison_follows_the_schema),
-        cmocka_unit_test(test_epochs_that_bend_the_cosine),
+        cmocka_unit_test(test_epochs_that_bend_the_schedule),
     };
     return cmocka_run_group_tests_name("config_rules", tests, NULL, NULL);
 }

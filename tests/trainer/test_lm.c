@@ -1,6 +1,6 @@
 /* Rows and windows: for any B, S, T and number of ranks, the windows of all ranks together hold every
  * token of the rows at its place, training drops exactly the remainder, and an evaluation predicts every
- * token but the first of each row exactly once. */
+ * token but the first of each row (backward: the last) exactly once. */
 #include "trainer/tasks/lm.h"
 
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static corpus fake_corpus(uint32_t *ids)
 
 /* Walks over all windows of all ranks; counts how often each token is a target, and checks that it follows
  * its input. */
-static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int *targets)
+static void walk(const corpus *c, lm_use use, bool backward, int B, int S, int T, int size, int *targets)
 {
     uint64_t predicted = 0, claimed = 0, here = 0;
     memset(targets, 0, TOKENS * sizeof *targets);
@@ -37,6 +37,7 @@ static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int
         error e = {0};
         assert_int_equal(lm_rows_open(&r, c, SPLIT_TRAIN, use, B, S, T, rank, size, "data.batch_size", &e),
                          STATUS_OK);
+        r.backward = backward;
         uint32_t *x = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *x),
                  *y = malloc((size_t)T * (size_t)(r.shards.rows + 1) * sizeof *y);
         for (uint64_t w = 0; w < lm_windows(&r); w++) {
@@ -50,7 +51,7 @@ static void walk(const corpus *c, lm_use use, int B, int S, int T, int size, int
                                   (uint64_t)(r.shards.row0 + b) >= r.longer;
                     if (beyond)
                         continue;
-                    assert_int_equal(out, in + 1);
+                    assert_int_equal(out, backward ? in - 1 : in + 1);
                     targets[out]++;
                     counted++;
                 }
@@ -77,19 +78,22 @@ static void test_every_token_once(void **state)
     static const int cases[][4] = {{1, 1, 7, 1},    {4, 4, 10, 3},   {20, 8, 35, 7}, {19, 4, 9, 2},
                                    {10, 16, 35, 5}, {7, 3, 1000, 3}, {504, 8, 1, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const int B = cases[i][0], S = cases[i][1], T = cases[i][2], size = cases[i][3];
-        walk(&c, LM_EVALUATE, B, S, T, size, targets);
-        int starts = 0;
-        for (int k = 0; k < TOKENS; k++) {
-            assert_in_range(targets[k], 0, 1);
-            starts += targets[k] == 0;
+        for (int backward = 0; backward < 2; backward++) {
+            const int B = cases[i][0], S = cases[i][1], T = cases[i][2], size = cases[i][3];
+            walk(&c, LM_EVALUATE, backward, B, S, T, size, targets);
+            int starts = 0;
+            for (int k = 0; k < TOKENS; k++) {
+                assert_in_range(targets[k], 0, 1);
+                starts += targets[k] == 0;
+            }
+            assert_int_equal(starts, B); /* where the reading of each row begins */
+            assert_int_equal(targets[backward ? TOKENS - 1 : 0], 0);
+            walk(&c, LM_TRAIN, backward, B, S, T, size, targets);
+            int sum = 0;
+            for (int k = 0; k < TOKENS; k++)
+                sum += targets[k];
+            assert_int_equal(sum, B * (TOKENS / B - 1));
         }
-        assert_int_equal(starts, B); /* the first of each row */
-        walk(&c, LM_TRAIN, B, S, T, size, targets);
-        int sum = 0;
-        for (int k = 0; k < TOKENS; k++)
-            sum += targets[k];
-        assert_int_equal(sum, B * (TOKENS / B - 1));
     }
 }
 

@@ -56,6 +56,43 @@ static void test_cosine_and_warmup(void **state)
     }
 }
 
+/* Howard & Ruder's formula as printed, where cut_frac cuts the steps at a whole number. */
+static void test_slanted(void **state)
+{
+    (void)state;
+    config c = with(SCHEDULE_SLANTED);
+    c.optim.cut_frac = 0.1;
+    c.optim.ratio = 32;
+    train_progress p;
+    train_progress_init(&p);
+    for (int64_t t = 0; t < 300; t++) {
+        p.step = t;
+        double cut = 30,
+               share = (double)t < cut ? (double)t / cut : 1 - ((double)t - cut) / (cut * (1 / 0.1 - 1));
+        near(schedule_rate(&c, &p, 300), 2.0 * (1 + share * (32 - 1)) / 32);
+    }
+}
+
+/* Runs so short that the cut is rounded down, to nothing even: up from lr/ratio, lr once, down, never below. */
+static void test_slanted_in_short_runs(void **state)
+{
+    (void)state;
+    config c = with(SCHEDULE_SLANTED);
+    c.optim.cut_frac = 0.1;
+    c.optim.ratio = 32;
+    train_progress p;
+    train_progress_init(&p);
+    for (int64_t n = 1; n < 60; n++)
+        for (int64_t t = 0; t < n; t++) {
+            p.step = t;
+            double rate = schedule_rate(&c, &p, n);
+            assert_true(rate >= 2.0 / 32 && rate <= 2.0);
+            assert_int_equal(rate == 2.0, t == n / 10);
+            p.step = t + 1;
+            assert_true(t + 1 == n || (schedule_rate(&c, &p, n) > rate) == (t < n / 10));
+        }
+}
+
 static void test_plateau(void **state)
 {
     (void)state;
@@ -90,10 +127,9 @@ static void test_nan_is_not_best(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_step),
-        cmocka_unit_test(test_cosine_and_warmup),
-        cmocka_unit_test(test_plateau),
-        cmocka_unit_test(test_nan_is_not_best),
+        cmocka_unit_test(test_step),    cmocka_unit_test(test_cosine_and_warmup),
+        cmocka_unit_test(test_slanted), cmocka_unit_test(test_slanted_in_short_runs),
+        cmocka_unit_test(test_plateau), cmocka_unit_test(test_nan_is_not_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,8 @@ static void check_model(const golden *g, const kernels *table, int S, comm *alon
         size_t at = (size_t)k * T * B;
         double nats = net_train(&n, x + at, y + at, T, (uint32_t)k);
         check_loss(g, kernels_name(table), k, nats, 3e-6);
-        optimizer_step(&opt, alone, n.team, n.value, n.gradient, k + 1, g->lr, (float)g->scale);
+        optimizer_pace pace = {.step = k + 1, .lr = g->lr, .layer_decay = 1};
+        optimizer_step(&opt, alone, n.team, n.value, n.gradient, pace, (float)g->scale);
     }
     arena_free(&a);
     net_close(&n);

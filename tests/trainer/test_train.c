@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 enum { V = 23, B = 6, T = 8, EVAL_B = 4, TRAIN = 211, VALID = 61, PAUSE = 13, FLOATS_MAX = 250000 };
+enum { WINDOWS = (TRAIN / B - 1 + T - 1) / T }; /* of an epoch */
 
 static comm *group;
 static char folder[512], path[600];
@@ -150,8 +151,24 @@ static double mask_of(void *arg, int layer, int t, int row, int unit)
                : 0.0;
 }
 
+/* Of a tensor of this model, from the top. */
+static int depth_of(const plain *p, const char *name)
+{
+    int layers = (int)p->c->model.layers;
+    return name[0] == 'd' ? 0 : name[0] == 'e' ? layers + 1 : layers - (name[strlen(name) - 1] - '0');
+}
+
+static double slanted(const plain *p)
+{
+    double all = (double)(p->c->train.epochs * WINDOWS), cut = floor(all * p->c->optim.cut_frac);
+    double t = (double)p->step, share = t < cut ? t / cut : 1 - (t - cut) / (all - cut);
+    return p->c->optim.lr * (1 + share * (p->c->optim.ratio - 1)) / p->c->optim.ratio;
+}
+
 static double rate(const plain *p, int64_t epoch)
 {
+    if (p->c->optim.schedule == SCHEDULE_SLANTED)
+        return slanted(p);
     double lr = p->c->optim.lr, warmup = (double)p->c->optim.warmup_steps, n = (double)p->step + 1;
     for (int64_t i = p->c->optim.decay_after_epoch; p->c->optim.schedule == SCHEDULE_STEP && i < epoch; i++)
         lr *= p->c->optim.decay;
@@ -161,13 +178,23 @@ static double rate(const plain *p, int64_t epoch)
 static void update(plain *p, int64_t epoch, double scale)
 {
     const config *c = p->c;
-    double square = 0, lr = rate(p, epoch), n = (double)p->step + 1;
-    for (int i = 0; i < p->o.tensors; i++)
-        for (size_t k = 0; k < p->o.tensor[i].n; k++)
+    double square = 0;
+    int64_t first[ORACLE_TENSORS_MAX]; /* epoch of each tensor */
+    for (int i = 0; i < p->o.tensors; i++) {
+        first[i] = 1 + depth_of(p, p->o.tensor[i].name) * c->optim.unfreeze_every_epochs;
+        for (size_t k = 0; k < p->o.tensor[i].n && epoch >= first[i]; k++)
             square += pow(p->o.tensor[i].gradient[k] * scale, 2);
+    }
     double clip = c->optim.clip_norm > 0 ? fmin(1, c->optim.clip_norm / (sqrt(square) + 1e-6)) : 1;
     double *m = p->moment[0], *v = p->moment[1];
     for (int i = 0; i < p->o.tensors; i++) {
+        double lr = rate(p, epoch) / pow(c->optim.layer_decay, depth_of(p, p->o.tensor[i].name));
+        double n = (double)(p->step + 1 - (first[i] - 1) * WINDOWS);
+        if (n < 1) { /* frozen */
+            m += p->o.tensor[i].n;
+            v += p->o.tensor[i].n;
+            continue;
+        }
         bool decays = !*c->optim.decay_exclude ||
                       !strstr(p->o.tensor[i].name, "bias"); /* the only pattern here is *bias* */
         for (size_t k = 0; k < p->o.tensor[i].n; k++, m++, v++) {
@@ -186,8 +213,14 @@ static void update(plain *p, int64_t epoch, double scale)
     }
 }
 
-/* Rows of VALID / EVAL_B tokens, the first VALID % EVAL_B of them one longer; all but the first token of each
- * are predicted. */
+/* Where the token stands that is read as number i of a row. */
+static int read_at(const plain *p, int i, int length)
+{
+    return p->c->data.direction == DIRECTION_BACKWARD ? length - 1 - i : i;
+}
+
+/* Rows of VALID / EVAL_B tokens, the first VALID % EVAL_B of them one longer; all but the first token of each that is
+ * read are predicted. */
 static double validate(plain *p)
 {
     double nats = 0;
@@ -197,8 +230,10 @@ static double validate(plain *p)
     for (int row = 0, at = 0; row < EVAL_B; row++) {
         int length = VALID / EVAL_B + (row < VALID % EVAL_B);
         memset(state, 0, oracle_state_size(&p->o, 1) * sizeof *state);
-        nats += oracle_loss_and_gradients(&p->o, valid_ids + at, valid_ids + at + 1, length - 1, 1, state,
-                                          NULL, NULL, false);
+        uint32_t ids[VALID];
+        for (int i = 0; i < length; i++)
+            ids[i] = valid_ids[at + read_at(p, i, length)];
+        nats += oracle_loss_and_gradients(&p->o, ids, ids + 1, length - 1, 1, state, NULL, NULL, false);
         predicted += length - 1;
         at += length;
     }
@@ -219,8 +254,8 @@ static void train_plainly(plain *p)
             int steps = length - 1 - at < T ? length - 1 - at : T;
             for (int t = 0; t < steps; t++)
                 for (int b = 0; b < B; b++) {
-                    x[t * B + b] = train_ids[b * length + at + t];
-                    y[t * B + b] = train_ids[b * length + at + t + 1];
+                    x[t * B + b] = train_ids[b * length + read_at(p, at + t, length)];
+                    y[t * B + b] = train_ids[b * length + read_at(p, at + t + 1, length)];
                 }
             if (c->data.carry == CARRY_NEVER || (c->data.carry == CARRY_EPOCH && at == 0))
                 memset(state, 0, oracle_state_size(&p->o, B) * sizeof *state);
@@ -348,6 +383,20 @@ static void test_decay(void **unused)
           ORACLE_GRU);
 }
 
+/* Fine-tuning: the triangle, rates by layer, layers that thaw one after the other, all on a text that is read
+ * backward.  The pause lies in the epoch in which the second recurrent layer has joined the first and the embedding is
+ * frozen; a norm that took in frozen layers, or a step counted from the run's start, would show in all parameters. */
+static void test_fine_tuning(void **unused)
+{
+    (void)unused;
+    check("data: {batch_size: 6, bptt: 8, shards: 4, direction: backward}\n"
+          "model: {cell: gru, layers: 2, embedding: 9, hidden: 11, init: uniform, init_scale: 0.3}\n"
+          "optim: {name: adam, lr: 0.02, eps: 0.001, weight_decay: 0.01, clip_norm: 0.1, schedule: slanted, "
+          "cut_frac: 0.3, ratio: 8, layer_decay: 1.5, unfreeze_every_epochs: 1}\n"
+          "train: {epochs: 5, seed: 8}\neval: {batch_size: 4}\n",
+          ORACLE_GRU);
+}
+
 /* A rate that changes nothing: the first validation is the best, and after as many without improvement as are
  * allowed the run is over. */
 static void test_early_stop(void **unused)
@@ -375,10 +424,8 @@ static void test_early_stop(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_time_sum),
-        cmocka_unit_test(test_token_mean),
-        cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_early_stop),
+        cmocka_unit_test(test_time_sum),    cmocka_unit_test(test_token_mean), cmocka_unit_test(test_decay),
+        cmocka_unit_test(test_fine_tuning), cmocka_unit_test(test_early_stop),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
 }

@@ -92,6 +92,12 @@ static uint64_t row_length(const lm_rows *r, uint64_t row)
     return r->length + (row < r->longer);
 }
 
+/* Where in the text of its row the token stands that is read as number i. */
+static uint64_t place_in_row(const lm_rows *r, uint64_t row, uint64_t i)
+{
+    return r->backward ? row_length(r, row) - 1 - i : i;
+}
+
 status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *e)
 {
     int rows = r->shards.rows, steps = lm_window_steps(r, w);
@@ -100,15 +106,16 @@ status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *
         uint64_t row = (uint64_t)(r->shards.row0 + b), n = (uint64_t)steps + 1;
         if (from + n > row_length(r, row))
             n = row_length(r, row) - from;
-        status s = corpus_window(r->corpus, r->split, row_start(r, row) + from, n, r->buffer, e);
+        /* The window in the order of the text; token i of its reading is there at i, or at n-1-i. */
+        uint64_t start = row_start(r, row) + place_in_row(r, row, r->backward ? from + n - 1 : from);
+        status s = corpus_window(r->corpus, r->split, start, n, r->buffer, e);
         if (s != STATUS_OK)
             return s;
-        if (n < (uint64_t)steps + 1)
-            r->buffer[n] = 0;
-        const uint32_t *targets = r->targets ? r->targets + row_start(r, row) + from : r->buffer;
-        for (int t = 0; t < steps; t++) {
-            x[(size_t)t * rows + b] = r->buffer[t];
-            y[(size_t)t * rows + b] = (uint64_t)t + 1 < n ? targets[t + 1] : 0;
+        const uint32_t *targets = r->targets ? r->targets + start : r->buffer;
+        for (uint64_t t = 0; t < (uint64_t)steps; t++) {
+            uint64_t here = r->backward ? n - 1 - t : t, next = r->backward ? here - 1 : here + 1;
+            x[t * (uint64_t)rows + (uint64_t)b] = r->buffer[here];
+            y[t * (uint64_t)rows + (uint64_t)b] = t + 1 < n ? targets[next] : 0;
         }
     }
     return STATUS_OK;
@@ -138,9 +145,9 @@ static void keep_each(const lm_rows *r, uint64_t w, const float *logp, float *ea
         uint64_t row = (uint64_t)(p->row0 + b);
         float *out = each + (row_start(r, row) - base);
         if (w == 0)
-            out[0] = NAN;
+            out[place_in_row(r, row, 0)] = NAN;
         for (int t = 0; t < steps && from + (uint64_t)t + 1 < row_length(r, row); t++)
-            out[from + (uint64_t)t + 1] = logp[(size_t)t * p->rows + b];
+            out[place_in_row(r, row, from + (uint64_t)t + 1)] = logp[(size_t)t * p->rows + b];
     }
 }
 

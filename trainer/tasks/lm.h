@@ -8,7 +8,10 @@
  *
  * Training drops the remainder of N/B, so that all rows are equally long.  Evaluation gives the first N
  * mod B rows one token more and predicts every token but the first of each row exactly once, from zero
- * state. */
+ * state.
+ *
+ * Backward (data.direction), the same rows are read from their end to their start: row 0 above is d c b a, and what is
+ * not predicted is the last token of each. */
 #ifndef TRAINER_TASKS_LM_H
 #define TRAINER_TASKS_LM_H
 
@@ -28,6 +31,7 @@ typedef struct lm_rows {
     uint64_t length; /* tokens of each row ... */
     uint64_t longer; /* ... and one more of so many first rows (evaluation) */
     int T;
+    bool backward; /* rows are read from their end; false after lm_rows_open, the caller may set it */
     const uint32_t *
         targets; /* NULL: the next tokens; else what to predict in their stead, by place in the split (borrowed) */
     uint32_t *buffer; /* T+1 ids of a row */
@@ -45,13 +49,13 @@ int lm_window_steps(const lm_rows *r, uint64_t w); /* time steps of window w: T,
 /* Tokens that window w predicts, over all rows, and over this rank's. */
 uint64_t lm_window_tokens(const lm_rows *r, uint64_t w);
 uint64_t lm_window_tokens_here(const lm_rows *r, uint64_t w);
-/* Fills x, y (steps, rows of this rank).  A place beyond a shorter row's end holds id 0 and counts for
- * nothing. */
+/* Fills x, y (steps, rows of this rank) in the order of reading.  A place beyond a shorter row's end holds id
+ * 0 and counts for nothing. */
 status lm_window(const lm_rows *r, uint64_t w, uint32_t *x, uint32_t *y, error *e);
 
 /* Collective.  Sum of nats over all predicted tokens of r, from zero state.  m: planned for (r->T,
  * r->shards.rows) at least. each: NULL, or this rank's log-probabilities in token order: row after row,
- * length (+1) of each, the first token of a row NaN. On a rank that has none of the rows m and each are
+ * length (+1) of each, the first token of a row (backward: the last) NaN. On a rank that has none of the rows m and each are
  * not looked at. */
 typedef struct lm_result {
     double nats;

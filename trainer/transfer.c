@@ -1,0 +1,166 @@
+#include "trainer/transfer.h"
+
+#include "kernels/fill.h"
+#include "trainer/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct source {
+    container file;
+    bool is_open;
+    vocabulary vocab;
+    int64_t *row; /* of each of our words: its id there, or -1 */
+    bool same_words;
+} source;
+
+static status open_source(source *f, const char *path, const vocabulary *mine, error *e)
+{
+    status s = container_open(&f->file, path, "checkpoint", CONTAINER_CHECK, e);
+    f->is_open = s == STATUS_OK;
+    if (s == STATUS_OK)
+        s = checkpoint_vocabulary(&f->file, &f->vocab, e);
+    if (s != STATUS_OK)
+        return s;
+    f->row = malloc(mine->size * sizeof *f->row);
+    if (!f->row)
+        return fail(e, STATUS_NO_MEMORY, "no memory for %u words", mine->size);
+    f->same_words = f->vocab.size == mine->size;
+    for (uint32_t i = 0; i < mine->size; i++) {
+        size_t n;
+        const char *word = vocabulary_word(mine, i, &n);
+        f->row[i] = vocabulary_find(&f->vocab, word, n);
+        f->same_words = f->same_words && f->row[i] == (int64_t)i;
+    }
+    return STATUS_OK;
+}
+
+static void close_source(source *f)
+{
+    free(f->row);
+    vocabulary_free(&f->vocab);
+    if (f->is_open)
+        container_close(&f->file);
+}
+
+/* Weights of another cell may fit by shape and mean nothing. */
+static status check_cell(const source *f, const config *c, bool *turned, error *e)
+{
+    config theirs;
+    config_init(&theirs);
+    status s = checkpoint_config(&f->file, &theirs, e);
+    bool other_cell = theirs.model.cell != c->model.cell;
+    if (s == STATUS_OK && (other_cell || theirs.model.reset != c->model.reset)) {
+        const config_key *key = config_find("model", other_cell ? "cell" : "reset");
+        char *there = config_value_text(&theirs, key), *here = config_value_text(c, key);
+        s = fail(e, STATUS_BAD_CONFIG, "%s: has model.%s = %s, this run %s; they must be the same",
+                 f->file.path, key->name, there, here);
+        free(there);
+        free(here);
+    }
+    *turned = theirs.data.direction != c->data.direction;
+    config_free(&theirs);
+    return s;
+}
+
+static const tensor *find(const source *f, const param *q)
+{
+    char name[sizeof((tensor *)0)->name];
+    snprintf(name, sizeof name, "params/%s", q->name);
+    return container_find(&f->file, name);
+}
+
+static bool fits(const tensor *t, const param *q)
+{
+    return t->type == DTYPE_F32 && t->dims == (q->cols ? 2 : 1) && t->shape[0] == (uint64_t)q->rows &&
+           (q->cols == 0 || t->shape[1] == (uint64_t)q->cols);
+}
+
+static status take_words(const source *f, const vocabulary *mine, const param *q, float *w,
+                         transfer_report *report, error *e)
+{
+    size_t cols = (size_t)q->cols;
+    const tensor *t;
+    const float *mean = NULL;
+    status s = container_need(&f->file, "params/encoder.weight", DTYPE_F32, 2,
+                              (uint64_t[2]){f->vocab.size, cols}, &t, e);
+    if (s != STATUS_OK)
+        return s;
+    const float *theirs = t->data;
+    for (uint32_t i = 0; i < mine->size; i++, w += cols) {
+        if (f->row[i] >= 0) {
+            memcpy(w, theirs + (size_t)f->row[i] * cols, cols * sizeof *w);
+            continue;
+        }
+        report->unknown++;
+        if (mean) {
+            memcpy(w, mean, cols * sizeof *w);
+        } else {
+            fill_mean_row(theirs, f->vocab.size, cols, w);
+            mean = w;
+        }
+    }
+    return STATUS_OK;
+}
+
+static status take(const source *f, const vocabulary *mine, const param *q, float *w, transfer_fate *fate,
+                   transfer_report *report, error *e)
+{
+    const tensor *t = find(f, q);
+    *fate = t ? TRANSFER_TAKEN : TRANSFER_ABSENT;
+    if (!t)
+        return STATUS_OK;
+    if (strcmp(q->name, "encoder.weight") == 0)
+        return take_words(f, mine, q, w, report, e);
+    if (strncmp(q->name, "decoder.", 8) == 0 && !(f->same_words && fits(t, q))) {
+        *fate = TRANSFER_OTHER_OUTPUT;
+        return STATUS_OK;
+    }
+    uint64_t shape[2] = {(uint64_t)q->rows, (uint64_t)q->cols};
+    status s = container_need(&f->file, t->name, DTYPE_F32, q->cols ? 2 : 1, shape, &t, e);
+    if (s == STATUS_OK)
+        memcpy(w, t->data, q->count * sizeof *w);
+    return s;
+}
+
+status transfer_parameters(const config *c, const vocabulary *mine, const params *list, float *value,
+                           transfer_report *report, error *e)
+{
+    source f = {0};
+    char *path = NULL;
+    *report = (transfer_report){.words = mine->size};
+    status s = store_resolve(c->model.init_from, false, &path, e);
+    if (s == STATUS_OK)
+        s = open_source(&f, path, mine, e);
+    if (s == STATUS_OK)
+        s = check_cell(&f, c, &report->turned, e);
+    for (int i = 0; s == STATUS_OK && i < list->count; i++) {
+        const param *q = &list->list[i];
+        s = take(&f, mine, q, value + q->offset, &report->fate[i], report, e);
+    }
+    if (s == STATUS_OK) {
+        snprintf(report->path, sizeof report->path, "%s", path);
+        memcpy(report->digest, f.file.digest, sizeof report->digest);
+    }
+    close_source(&f);
+    free(path);
+    return s == STATUS_OK ? s : fail_as(e, s, "model.init_from");
+}
+
+void transfer_say(const transfer_report *report, const params *list, run_log *log)
+{
+    int taken = 0;
+    for (int i = 0; i < list->count; i++)
+        taken += report->fate[i] == TRANSFER_TAKEN;
+    log_line(log,
+             "begins with %s (SHA-256 %s): %d of %d parameters; of %u words %u are unknown there and get its "
+             "mean row",
+             report->path, report->digest, taken, list->count, report->words, report->unknown);
+    for (int i = 0; i < list->count; i++)
+        if (report->fate[i] != TRANSFER_TAKEN)
+            log_line(log, "%s keeps its initial values: %s", list->list[i].name,
+                     report->fate[i] == TRANSFER_ABSENT ? "there is none" : "another output layer");
+    if (report->turned)
+        log_line(log, "warning: that model reads in the other direction than data.direction here");
+}

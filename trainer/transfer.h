@@ -1,0 +1,40 @@
+/* transfer.h - a fresh run that begins with another model's parameters (model.init_from).
+ *
+ *   encoder.weight   by word: what the source knows gets its row there, all other words the mean of its rows
+ *                    (kernels/fill.h); how many is reported.  Tied or not, here or there
+ *   decoder.*        the source's where both vocabularies are the same word by word and the shapes agree; another output
+ *                    layer keeps its initial values
+ *   all others       the source's where it has one of that name; another shape is an error that names both
+ *
+ * What the source lacks keeps its initial values.  Nothing else of it is taken: no optimiser state, carried rows or
+ * progress.  Its kind of cell must be the run's, which shapes do not tell (tanh or relu; a GRU's reset).
+ * Only a fresh run reads the source, so that it may be gone when the run is resumed. */
+#ifndef TRAINER_TRANSFER_H
+#define TRAINER_TRANSFER_H
+
+#include "io/config.h"
+#include "io/corpus.h"
+#include "io/hash.h"
+#include "io/log.h"
+#include "trainer/params.h"
+#include "trainer/store.h"
+
+typedef enum { TRANSFER_TAKEN, TRANSFER_ABSENT, TRANSFER_OTHER_OUTPUT } transfer_fate;
+
+typedef struct transfer_report {
+    char path[STORE_PATH];          /* the file that was read; "" if none was */
+    char digest[SHA256_HEX];        /* its identity (io/container.h) */
+    bool turned;                    /* it reads in the other direction */
+    uint32_t words, unknown;        /* of this run's vocabulary; those that the source does not know */
+    transfer_fate fate[PARAMS_MAX]; /* of parameter i of the list */
+} transfer_report;
+
+/* Not collective.  Reads c->model.init_from (a checkpoint, or a run directory, whose best is taken) over `value`, which
+ * is laid out by `list` and holds the initial values; mine: the vocabulary of encoder.weight's rows.  On failure
+ * `value` may hold some of it. */
+status transfer_parameters(const config *c, const vocabulary *mine, const params *list, float *value,
+                           transfer_report *report, error *e);
+/* What was taken and what was not, as lines of the log. */
+void transfer_say(const transfer_report *report, const params *list, run_log *log);
+
+#endif
