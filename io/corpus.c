@@ -2,28 +2,34 @@
 #include "io/corpus.h"
 
 #include "io/bug.h"
+#include "io/tokenizer.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *const split_names[SPLIT_COUNT] = {"train", "valid", "test"};
 
 static const uint64_t any[1] = {0};
+static const corpus empty_corpus = {.vocab = {.eos = -1, .unk = -1}, .labels = {.eos = -1, .unk = -1}};
 
-static status take_vocabulary(corpus *c, error *e)
+/* A list of words, or of labels, under NAME/bytes and NAME/start. */
+static status take_list(const corpus *c, vocabulary *v, const char *name, error *e)
 {
     const tensor *blob, *start;
-    status s = container_need(&c->file, "vocab/bytes", DTYPE_U8, 1, any, &blob, e);
+    char of_blob[32], of_start[32], where[4096];
+    snprintf(of_blob, sizeof of_blob, "%s/bytes", name);
+    snprintf(of_start, sizeof of_start, "%s/start", name);
+    snprintf(where, sizeof where, "%s: %s", c->file.path, name);
+    status s = container_need(&c->file, of_blob, DTYPE_U8, 1, any, &blob, e);
     if (s == STATUS_OK)
-        s = container_need(&c->file, "vocab/start", DTYPE_U64, 1, any, &start, e);
+        s = container_need(&c->file, of_start, DTYPE_U64, 1, any, &start, e);
     if (s != STATUS_OK)
         return s;
     uint64_t size = start->shape[0] - 1;
     if (size > UINT32_MAX)
-        return fail(e, STATUS_BAD_DATA, "%s: a vocabulary of %" PRIu64 " words is too large", c->file.path,
-                    size);
-    return vocabulary_view(&c->vocab, blob->data, blob->shape[0], start->data, (uint32_t)size, c->file.path,
-                           e);
+        return fail(e, STATUS_BAD_DATA, "%s: a vocabulary of %" PRIu64 " words is too large", where, size);
+    return vocabulary_view(v, blob->data, blob->shape[0], start->data, (uint32_t)size, where, e);
 }
 
 static status take_splits(corpus *c, error *e)
@@ -39,6 +45,68 @@ static status take_splits(corpus *c, error *e)
         c->tokens[i] = ids->shape[0];
     }
     return STATUS_OK;
+}
+
+static status bad_document(const corpus *c, int split, const char *what, uint64_t i, uint64_t found,
+                           const char *wanted, error *e)
+{
+    return fail(e, STATUS_BAD_DATA, "%s: documents/%s/%s[%" PRIu64 "] is %" PRIu64 "; %s", c->file.path,
+                split_names[split], what, i, found, wanted);
+}
+
+static status check_documents(const corpus *c, int split, bool trust, error *e)
+{
+    const corpus_documents *d = &c->documents[split];
+    const uint32_t *ids = c->ids[split];
+    if (d->start[0] != 0)
+        return bad_document(c, split, "start", 0, d->start[0], "the first document begins at 0", e);
+    if (d->start[d->count] != c->tokens[split])
+        return bad_document(c, split, "start", d->count, d->start[d->count],
+                            "the last document ends with the tokens of the split", e);
+    for (uint64_t i = 0; i < d->count; i++) {
+        uint64_t end = d->start[i + 1];
+        if (end <= d->start[i] || end > c->tokens[split])
+            return bad_document(c, split, "start", i + 1, end, "starts must rise, no document is empty", e);
+        if (d->label[i] != LABEL_NONE && d->label[i] >= c->labels.size)
+            return bad_document(c, split, "label", i, d->label[i], "there are fewer labels", e);
+        if (!trust && ids[end - 1] != c->vocab.eos)
+            return fail(e, STATUS_BAD_DATA, "%s: document %" PRIu64 " of %s does not end with <eos>",
+                        c->file.path, i, split_names[split]);
+    }
+    return STATUS_OK;
+}
+
+/* All splits have documents, or none has. */
+static status take_documents(corpus *c, container_trust trust, error *e)
+{
+    bool any_documents = false;
+    char start_name[64], label_name[64];
+    const tensor *start, *label;
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        snprintf(start_name, sizeof start_name, "documents/%s/start", split_names[i]);
+        any_documents = any_documents || container_find(&c->file, start_name) != NULL;
+    }
+    if (!any_documents && container_find(&c->file, "labels/bytes") == NULL)
+        return STATUS_OK;
+    status s = take_list(c, &c->labels, "labels", e);
+    for (int i = 0; s == STATUS_OK && i < SPLIT_COUNT; i++) {
+        snprintf(start_name, sizeof start_name, "documents/%s/start", split_names[i]);
+        snprintf(label_name, sizeof label_name, "documents/%s/label", split_names[i]);
+        if (c->ids[i] == NULL && container_find(&c->file, start_name) == NULL)
+            continue;
+        s = container_need(&c->file, start_name, DTYPE_U64, 1, any, &start, e);
+        if (s != STATUS_OK)
+            return s;
+        uint64_t n = start->shape[0] - 1;
+        if (n == 0)
+            return fail(e, STATUS_BAD_DATA, "%s: %s: there is no document", c->file.path, start_name);
+        s = container_need(&c->file, label_name, DTYPE_U32, 1, &n, &label, e);
+        if (s != STATUS_OK)
+            return s;
+        c->documents[i] = (corpus_documents){n, start->data, label->data};
+        s = check_documents(c, i, trust == CONTAINER_TRUST, e);
+    }
+    return s;
 }
 
 /* The id that meta states must be that of the word itself; meta may leave it out. */
@@ -59,20 +127,27 @@ static status take_meta(corpus *c, error *e)
         (strcmp(c->level, "word") != 0 && strcmp(c->level, "char") != 0 && strcmp(c->level, "byte") != 0))
         return fail(e, STATUS_BAD_DATA, "%s: does not say whether its tokens are of level word, char or byte",
                     c->file.path);
+    record_get_text(c->file.meta, "tokenizer", &c->tokenizer);
+    record_get_bool(c->file.meta, "lower", &c->lower);
+    if (c->tokenizer != NULL && strcmp(c->tokenizer, TOKENIZER_NAME) != 0)
+        return fail(e, STATUS_BAD_DATA, "%s: was cut by the tokeniser \"%s\"; this program knows \"%s\"",
+                    c->file.path, c->tokenizer, TOKENIZER_NAME);
     status s = check_id(c, "eos", c->vocab.eos, e);
     return s == STATUS_OK ? check_id(c, "unk", c->vocab.unk, e) : s;
 }
 
 status corpus_open(corpus *c, const char *path, container_trust trust, error *e)
 {
-    *c = (corpus){.vocab = {.eos = -1, .unk = -1}};
+    *c = empty_corpus;
     status s = container_open(&c->file, path, "corpus", trust, e);
     if (s != STATUS_OK)
         return s;
     c->digest = c->file.digest;
-    s = take_vocabulary(c, e);
+    s = take_list(c, &c->vocab, "vocab", e);
     if (s == STATUS_OK)
         s = take_splits(c, e);
+    if (s == STATUS_OK)
+        s = take_documents(c, trust, e);
     if (s == STATUS_OK)
         s = take_meta(c, e);
     if (s != STATUS_OK)
@@ -83,8 +158,9 @@ status corpus_open(corpus *c, const char *path, container_trust trust, error *e)
 void corpus_close(corpus *c)
 {
     vocabulary_free(&c->vocab);
+    vocabulary_free(&c->labels);
     container_close(&c->file);
-    *c = (corpus){.vocab = {.eos = -1, .unk = -1}};
+    *c = empty_corpus;
 }
 
 status corpus_window(const corpus *c, split_name split, uint64_t first, uint64_t n, uint32_t *out, error *e)
@@ -107,28 +183,65 @@ status corpus_window(const corpus *c, split_name split, uint64_t first, uint64_t
     return STATUS_OK;
 }
 
-status corpus_create(corpus_writer *w, const char *path, const uint64_t tokens[SPLIT_COUNT],
-                     const uint8_t *blob, const uint64_t *start, uint32_t size, error *e)
+/* What a corpus is made of besides its ids, which come later: tensors with their data. */
+typedef struct parts {
+    tensor tensors[2 + SPLIT_COUNT + 2 + 2 * SPLIT_COUNT];
+    size_t count;
+} parts;
+
+static void add_part(parts *p, const char *name, dtype type, const void *data, uint64_t n)
+{
+    p->tensors[p->count++] = tensor_of(name, type, data, 1, &n);
+}
+
+static void add_documents(parts *p, const vocabulary *labels, const corpus_documents documents[SPLIT_COUNT])
+{
+    char name[64];
+    add_part(p, "labels/bytes", DTYPE_U8, labels->blob, labels->start[labels->size]);
+    add_part(p, "labels/start", DTYPE_U64, labels->start, (uint64_t)labels->size + 1);
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        const corpus_documents *d = &documents[i];
+        if (d->count == 0)
+            continue;
+        snprintf(name, sizeof name, "documents/%s/start", split_names[i]);
+        add_part(p, name, DTYPE_U64, d->start, d->count + 1);
+        snprintf(name, sizeof name, "documents/%s/label", split_names[i]);
+        add_part(p, name, DTYPE_U32, d->label, d->count);
+    }
+}
+
+status corpus_create_documents(corpus_writer *w, const char *path, const uint64_t tokens[SPLIT_COUNT],
+                               const vocabulary *words, const vocabulary *labels,
+                               const corpus_documents documents[SPLIT_COUNT], error *e)
 {
     *w = (corpus_writer){0};
-    tensor tensors[SPLIT_COUNT + 2];
-    size_t count = 0;
-    uint64_t starts = (uint64_t)size + 1;
-    tensors[count++] = tensor_of("vocab/bytes", DTYPE_U8, NULL, 1, &start[size]);
-    tensors[count++] = tensor_of("vocab/start", DTYPE_U64, NULL, 1, &starts);
+    parts p = {.count = 0};
+    add_part(&p, "vocab/bytes", DTYPE_U8, words->blob, words->start[words->size]);
+    add_part(&p, "vocab/start", DTYPE_U64, words->start, (uint64_t)words->size + 1);
     for (int i = 0; i < SPLIT_COUNT; i++) {
-        w->index[i] = tokens[i] > 0 ? count : SIZE_MAX;
+        BUG_IF(labels != NULL && (tokens[i] == 0) != (documents[i].count == 0),
+               "%s: %" PRIu64 " documents in %" PRIu64 " tokens", split_names[i], documents[i].count,
+               tokens[i]);
+        w->index[i] = tokens[i] > 0 ? p.count : SIZE_MAX;
         if (tokens[i] > 0)
-            tensors[count++] = tensor_of(split_names[i], DTYPE_U32, NULL, 1, &tokens[i]);
+            add_part(&p, split_names[i], DTYPE_U32, NULL, tokens[i]);
     }
-    status s = container_create(&w->file, path, "corpus", tensors, count, e);
-    if (s == STATUS_OK)
-        s = container_write(w->file, 0, 0, blob, start[size], e);
-    if (s == STATUS_OK)
-        s = container_write(w->file, 1, 0, start, starts, e);
+    if (labels != NULL)
+        add_documents(&p, labels, documents);
+    status s = container_create(&w->file, path, "corpus", p.tensors, p.count, e);
+    for (size_t i = 0; s == STATUS_OK && i < p.count; i++)
+        if (p.tensors[i].data != NULL)
+            s = container_write(w->file, i, 0, p.tensors[i].data, tensor_count(&p.tensors[i]), e);
     if (s != STATUS_OK)
         corpus_abandon(w);
     return s;
+}
+
+status corpus_create(corpus_writer *w, const char *path, const uint64_t tokens[SPLIT_COUNT],
+                     const uint8_t *blob, const uint64_t *start, uint32_t size, error *e)
+{
+    const vocabulary words = {.blob = blob, .start = start, .size = size};
+    return corpus_create_documents(w, path, tokens, &words, NULL, NULL, e);
 }
 
 status corpus_write(corpus_writer *w, split_name split, uint64_t first, const uint32_t *ids, uint64_t n,

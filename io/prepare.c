@@ -198,26 +198,6 @@ static status check_empty(const prepare_job *job, const uint64_t tokens[SPLIT_CO
     return STATUS_OK;
 }
 
-static status choose_words(const prepare_job *job, vocab *v, const word_table *total, error *e)
-{
-    vocab list = {0};
-    vocabulary given = {0};
-    vocab_rules rules = job->rules;
-    status s = STATUS_OK;
-    if (job->vocab_path != NULL) {
-        s = vocab_read(&list, job->vocab_path, e);
-        if (s == STATUS_OK)
-            s = vocabulary_view(&given, list.blob, list.start[list.size], list.start, list.size,
-                                job->vocab_path, e);
-        rules.given = &given;
-    }
-    if (s == STATUS_OK)
-        s = vocab_choose(v, total, &rules, e);
-    vocabulary_free(&given);
-    vocab_free(&list);
-    return s;
-}
-
 static record *describe(const prepare *p, const prepare_report *report)
 {
     const prepare_job *job = p->job;
@@ -302,7 +282,7 @@ status prepare_run(const prepare_job *job, prepare_report *report, error *e)
     if (s == STATUS_OK)
         s = check_empty(job, report->tokens, e);
     if (s == STATUS_OK)
-        s = choose_words(job, &words, &total, e);
+        s = vocab_choose_from(&words, &total, job->rules, job->vocab_path, e);
     word_table_free(&total);
     if (s == STATUS_OK) {
         memcpy(report->oov, words.oov, sizeof words.oov);

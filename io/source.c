@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct source {
     struct archive *archive;
     struct archive_entry *entry; /* borrowed: the member that the archive stands at */
     bool is_archive;             /* tar or zip, as against one stream */
     bool is_empty;               /* a file of no bytes at all */
+    size_t seen;                 /* members that source_next has stood at */
+    char *path, *name;           /* of the file; of the member of source_next */
     char *label;
 };
 
@@ -119,11 +122,11 @@ static status next_member(source *s, bool *end, error *e)
     return STATUS_OK;
 }
 
-/* Opens a file and stands at its first member. */
-static status open_path(source **out, const char *path, error *e)
+static source *new_source(const char *path)
 {
     source *s = calloc(1, sizeof *s);
     BUG_IF(s == NULL, "out of memory for a source");
+    s->path = copy_text(path);
     s->label = make_label(path, NULL);
     s->archive = archive_read_new();
     BUG_IF(s->archive == NULL, "out of memory for libarchive");
@@ -132,10 +135,17 @@ static status open_path(source **out, const char *path, error *e)
     archive_read_support_filter_bzip2(s->archive);
     archive_read_support_filter_xz(s->archive);
     archive_read_support_filter_zstd(s->archive);
-    archive_read_support_format_tar(s->archive);
-    archive_read_support_format_zip(s->archive);
     archive_read_support_format_raw(s->archive);
     archive_read_support_format_empty(s->archive);
+    return s;
+}
+
+/* Opens a file and stands at its first member. */
+static status open_path(source **out, const char *path, error *e)
+{
+    source *s = new_source(path);
+    archive_read_support_format_tar(s->archive);
+    archive_read_support_format_zip(s->archive);
 
     struct stat st;
     status r = stat_path(&st, path, e);
@@ -199,6 +209,49 @@ static bool find_in_directory(source_place *p, const char *where, const char *na
     return false;
 }
 
+status source_open_members(source **out, const char *path, error *e)
+{
+    source *s = NULL;
+    status r = open_path(&s, path, e);
+    if (r != STATUS_OK)
+        return r;
+    if (!s->is_archive) {
+        source_close(s);
+        return fail(e, STATUS_BAD_DATA, "%s: is no archive", path);
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+status source_next(source *s, const char **name, bool *folder, bool *more, error *e)
+{
+    for (;;) {
+        bool end = s->entry == NULL;
+        if (s->seen > 0) {
+            status r = next_member(s, &end, e);
+            if (r != STATUS_OK)
+                return r;
+        }
+        *more = !end;
+        if (end)
+            return STATUS_OK;
+        if (s->seen++ >= SOURCE_MEMBERS_MAX)
+            return fail(e, STATUS_BAD_DATA, "%s: more than %d members", s->path, SOURCE_MEMBERS_MAX);
+        const char *member = member_name(s->entry);
+        *folder = archive_entry_filetype(s->entry) == AE_IFDIR;
+        if (member == NULL || (!is_regular(s->entry) && !*folder))
+            continue;
+        free(s->name);
+        free(s->label);
+        s->name = copy_text(member);
+        for (size_t n = strlen(s->name); n > 0 && s->name[n - 1] == '/'; n--)
+            s->name[n - 1] = 0;
+        s->label = make_label(s->path, s->name);
+        *name = s->name;
+        return STATUS_OK;
+    }
+}
+
 /* Calls visit for every regular member; visit returns a failure to stop. */
 static status each_member(const char *path, status (*visit)(void *context, const char *name, error *e),
                           void *context, error *e)
@@ -207,16 +260,11 @@ static status each_member(const char *path, status (*visit)(void *context, const
     status r = open_path(&s, path, e);
     if (r != STATUS_OK)
         return r;
-    bool end = s->entry == NULL;
-    for (size_t seen = 0; r == STATUS_OK && !end; seen++) {
-        const char *name = member_name(s->entry);
-        if (seen >= SOURCE_MEMBERS_MAX)
-            r = fail(e, STATUS_BAD_DATA, "%s: more than %d members", path, SOURCE_MEMBERS_MAX);
-        else if (name != NULL && is_regular(s->entry))
+    const char *name;
+    bool folder, more = true;
+    while (r == STATUS_OK && (r = source_next(s, &name, &folder, &more, e)) == STATUS_OK && more)
+        if (!folder)
             r = visit(context, name, e);
-        if (r == STATUS_OK)
-            r = next_member(s, &end, e);
-    }
     source_close(s);
     return r;
 }
@@ -330,6 +378,24 @@ status source_open(source **out, const source_place *p, error *e)
     return STATUS_OK;
 }
 
+status source_open_input(source **out, error *e)
+{
+    source *s = new_source("standard input");
+    bool end = false;
+    status r = STATUS_OK;
+    if (archive_read_open_fd(s->archive, STDIN_FILENO, 1 << 16) != ARCHIVE_OK)
+        r = fail(e, STATUS_BAD_DATA, "%s: %s", s->label, reason(s->archive));
+    if (r == STATUS_OK)
+        r = next_member(s, &end, e);
+    if (r != STATUS_OK) {
+        source_close(s);
+        return r;
+    }
+    s->is_empty = end || archive_format(s->archive) == ARCHIVE_FORMAT_EMPTY;
+    *out = s;
+    return STATUS_OK;
+}
+
 status source_read(source *s, void *bytes, size_t capacity, size_t *n, error *e)
 {
     *n = 0;
@@ -352,6 +418,8 @@ void source_close(source *s)
         return;
     if (s->archive != NULL)
         archive_read_free(s->archive);
+    free(s->path);
+    free(s->name);
     free(s->label);
     free(s);
 }

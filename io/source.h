@@ -44,6 +44,15 @@ status source_single(source_place *p, const char *path, error *e);
 
 typedef struct source source;
 status source_open(source **s, const source_place *p, error *e);
+/* Standard input, to its end; it may be compressed, but is never an archive. */
+status source_open_input(source **s, error *e);
+
+/* All of an archive in one pass: source_next stands before the next regular member, whose bytes source_read
+ * then gives, or before the next folder.  *name is borrowed until the next call, without a '/' at its end.
+ * What is no archive is BAD_DATA. */
+status source_open_members(source **s, const char *path, error *e);
+status source_next(source *s, const char **name, bool *folder, bool *more, error *e);
+
 /* Reads up to `capacity` bytes; *n is less only at the end. */
 status source_read(source *s, void *bytes, size_t capacity, size_t *n, error *e);
 void source_close(source *s); /* NULL is fine */

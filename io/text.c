@@ -60,6 +60,18 @@ static size_t invalid_bytes(const uint8_t *at, const uint8_t *end)
     return n;
 }
 
+size_t text_scalar(const uint8_t *at, const uint8_t *end, uint32_t *c)
+{
+    *c = *at;
+    if (*at < 0x80)
+        return 1;
+    size_t left = (size_t)(end - at);
+    utf8proc_int32_t value;
+    utf8proc_ssize_t n = utf8proc_iterate(at, left < 4 ? (utf8proc_ssize_t)left : 4, &value);
+    *c = n > 0 ? (uint32_t)value : 0xfffd;
+    return n > 0 ? (size_t)n : invalid_bytes(at, end);
+}
+
 /* The first byte from `at` on that is not ASCII and not part of a valid scalar value; `end` if there is
  * none. */
 static const uint8_t *first_invalid(const uint8_t *at, const uint8_t *end)

@@ -39,6 +39,10 @@ typedef struct text_block {
  * *replaced counts them.  Level byte: everything is fine. */
 status text_check(text_block *b, text_level level, bool replace, uint64_t *replaced, error *e);
 
+/* Bytes of the scalar value *c at `at` (before `end`).  At what is not UTF-8, the length of the maximal
+ * invalid part, and *c is U+FFFD: as if it had been replaced. */
+size_t text_scalar(const uint8_t *at, const uint8_t *end, uint32_t *c);
+
 /* Length of the white space at `at` (before `end`), 0 if there is none. */
 size_t text_space(const uint8_t *at, const uint8_t *end);
 

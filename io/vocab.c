@@ -99,6 +99,14 @@ bool word_table_add(word_table *t, const uint8_t *word, size_t n, int split, uin
     return true;
 }
 
+bool word_table_place(word_table *t, const uint8_t *word, size_t n, uint32_t *place)
+{
+    const word_count *w = table_entry(t, word, n);
+    if (w != NULL)
+        *place = (uint32_t)(w - t->words);
+    return w != NULL;
+}
+
 bool word_table_merge(word_table *into, const word_table *from)
 {
     for (uint32_t i = 0; i < from->size; i++) {
@@ -182,7 +190,7 @@ static uint32_t choose_counted(vocab *v, candidate *list, const word_table *t, c
 
     sum_oov(v, t, list, n);
     bool too_many = rules->max_size > 0 && n > rules->max_size;
-    if (find_candidate(list, n, TEXT_UNK) == n && (any_oov(v) || too_many)) {
+    if (find_candidate(list, n, TEXT_UNK) == n && (any_oov(v) || too_many || rules->needs_unk)) {
         list[n++] = unk_candidate;
         v->unk_added = true;
     }
@@ -217,7 +225,7 @@ static uint32_t choose_given(vocab *v, candidate *list, const word_table *t, con
         list[n++] = (candidate){eos, sizeof TEXT_EOS - 1, 0, table_find(t, eos, sizeof TEXT_EOS - 1)};
     }
     sum_oov(v, t, list, n);
-    if (any_oov(v) && find_candidate(list, n, TEXT_UNK) == n) {
+    if ((any_oov(v) || rules->needs_unk) && find_candidate(list, n, TEXT_UNK) == n) {
         list[n++] = unk_candidate;
         v->unk_added = true;
     }
@@ -336,5 +344,23 @@ status vocab_read(vocab *v, const char *path, error *e)
     if (s == STATUS_OK)
         s = read_list(v, path, &b, e);
     free(b.bytes);
+    return s;
+}
+
+status vocab_choose_from(vocab *v, const word_table *t, vocab_rules rules, const char *path, error *e)
+{
+    vocab list = {0};
+    vocabulary given = {0};
+    status s = STATUS_OK;
+    if (path != NULL) {
+        s = vocab_read(&list, path, e);
+        if (s == STATUS_OK)
+            s = vocabulary_view(&given, list.blob, list.start[list.size], list.start, list.size, path, e);
+        rules.given = &given;
+    }
+    if (s == STATUS_OK)
+        s = vocab_choose(v, t, &rules, e);
+    vocabulary_free(&given);
+    vocab_free(&list);
     return s;
 }

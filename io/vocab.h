@@ -33,6 +33,8 @@ typedef struct word_table {
 void word_table_free(word_table *t);
 bool word_table_add(word_table *t, const uint8_t *word, size_t n, int split,
                     uint64_t times); /* false: out of memory */
+/* The place of a word in t->words, where it is put without being counted if it is new; false: out of memory. */
+bool word_table_place(word_table *t, const uint8_t *word, size_t n, uint32_t *place);
 bool word_table_merge(word_table *into, const word_table *from);
 uint64_t word_table_tokens(const word_table *t, int split);
 
@@ -42,6 +44,7 @@ typedef struct vocab_rules {
     uint64_t max_size;       /* V at most, <eos> and <unk> included; 0: no limit */
     const vocabulary *given; /* NULL, or the vocabulary itself, whose order is kept */
     bool has_lines;          /* <eos> is always in (levels word and char) */
+    bool needs_unk;          /* <unk> too: texts that come later have words that these lack */
 } vocab_rules;
 
 /* The words chosen.  Owned; free with vocab_free. */
@@ -53,6 +56,8 @@ typedef struct vocab {
     uint64_t oov[SPLIT_COUNT]; /* tokens that become <unk> though they are spelled otherwise */
 } vocab;
 status vocab_choose(vocab *v, const word_table *t, const vocab_rules *rules, error *e);
+/* The same with the words of vocab_read(path) as the given ones; path NULL: as the rules say. */
+status vocab_choose_from(vocab *v, const word_table *t, vocab_rules rules, const char *path, error *e);
 void vocab_free(vocab *v);
 
 /* Reads a list of words: a corpus of ours (its vocabulary), or a text of one word a line.  Duplicates and

@@ -1,33 +1,35 @@
 /* unroll prepare - makes a corpus (io/prepare, trainer/tasks/grammar) from what the command line names. */
-#include "io/bug.h"
-#include "io/disk.h"
-#include "io/prepare.h"
 #include "io/splits.h"
 #include "launch/commands.h"
 #include "launch/options.h"
-#include "trainer/tasks/grammar_corpus.h"
+#include "launch/prepare.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char help[] =
     "usage: unroll prepare FORMAT SRC... -o CORPUS.h5 [options]\n"
     "       unroll prepare text --train FILE [--valid FILE] [--test FILE] -o CORPUS.h5 [options]\n"
+    "       unroll prepare imdb SRC... -o CORPUS.h5 [--with-unsup] [options]\n"
+    "       unroll prepare labelled SRC -o CORPUS.h5 [options]\n"
     "       unroll prepare grammar -o CORPUS.h5 [--seed N] [--tokens N]\n"
     "\n"
-    "Makes a corpus: token ids of the splits train, valid, test and their vocabulary.\n"
+    "Makes a corpus: token ids of the splits train, valid, test and their vocabulary; of documents also "
+    "labels.\n"
     "\n"
     "FORMAT and where it looks, in a directory or archive SRC; three files (train, valid, test) serve too:\n"
     "  ptb         ptb.{train,valid,test}.txt, or ptb.char.*.txt\n"
     "  wikitext    wiki.{train,valid,test}.tokens, or .raw\n"
     "  text        {train,valid,test}.txt, or one file, which is cut at line ends\n"
+    "  imdb        documents: aclImdb/{train,test}/{pos,neg}/*.txt, in a directory or in one or several "
+    "archives\n"
+    "  labelled    documents: a .tsv, .csv or .jsonl file with columns text and label, or LABEL/*.txt or\n"
+    "              {train,valid,test}/LABEL/*.txt in a directory or archive; --train, --valid, --test name "
+    "tables\n"
     "  grammar     nowhere: sentences of a small probabilistic grammar, of known cross-entropy\n"
     "Files may be plain, .gz, .bz2, .xz or .zst, or stand in a .zip or .tar.* archive, which is never "
     "unpacked.\n"
@@ -35,53 +37,38 @@ static const char help[] =
     "  -o, --output FILE        the corpus to write; required\n"
     "      --overwrite          replace it if it is there\n"
     "      --level LEVEL        word (between white space; the default), char (Unicode scalar values), byte\n"
-    "      --train FILE         text: a file of the training split; may be given several times, as may\n"
+    "      --train FILE         text, labelled: a file of the training split; may be given several times, as "
+    "may\n"
     "      --valid FILE         ... of the validation split\n"
     "      --test FILE          ... of the test split\n"
     "      --split A,B,C        text, one file: shares of the three splits (90,5,5)\n"
     "      --vocab-from WHERE   train (the default) or all: which splits words are taken from\n"
-    "      --min-count N        words seen less often become <unk> (1)\n"
-    "      --max-vocab N        at most N words, <eos> and <unk> included (no limit)\n"
+    "      --min-count N        words seen less often become <unk> (1; documents: 2)\n"
+    "      --max-vocab N        at most N words, <eos> and <unk> included (no limit; documents: 30000)\n"
     "      --vocab FILE         this vocabulary, in this order: one word a line, or a corpus (*.h5)\n"
     "      --invalid HOW        invalid UTF-8 is an error (error, the default) or becomes U+FFFD (replace)\n"
     "      --threads N          threads (OMP_NUM_THREADS, or all cores); the corpus does not depend on it\n"
-    "      --seed N             grammar: other sentences (1)\n"
+    "      --seed N             grammar: other sentences; documents: another draw and order (1)\n"
     "      --tokens N           grammar: of all splits together, 90, 5 and 5 % (1000000)\n"
+    "      --lower YES          documents: lower-case them (yes, the default) or not (no)\n"
+    "      --valid-share X      documents without validation split: this share of each label's training "
+    "documents (0.1)\n"
+    "      --with-unsup         imdb: the unlabelled reviews join the training split, for language models\n"
+    "      --text-column NAME   labelled, a table: its column by header or number from 1; in .jsonl the key "
+    "(text)\n"
+    "      --label-column NAME  ... (label); an empty label marks an unlabelled document, in the training "
+    "split\n"
+    "      --no-header          ... the first line is a document\n"
     "  -q, --quiet              no progress bar\n"
     "  -h, --help               this text\n"
     "\n"
-    "Every line gives one <eos>, empty ones too (not at level byte).  Ids go by falling\n"
-    "training count, ties by bytes.\n"
+    "Every line gives one <eos>, empty ones too (not at level byte); of documents, every document.  Ids go "
+    "by\n"
+    "falling training count, ties by bytes.  Documents are cut into words, numbers and punctuation; others\n"
+    "between white space.\n"
     "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus\n"
     "that cannot be written.\n"
     "INT, TERM and HUP end it without leaving anything behind; a second one ends it at once.\n";
-
-/* What the command line says. */
-typedef struct prepare_options {
-    prepare_job job;
-    text_list named; /* --train, --valid, --test */
-    const char *format, *level;
-    double share[3];
-    grammar_job grammar;
-    bool overwrite, has_split, has_text_option, has_choice, has_grammar_option;
-} prepare_options;
-
-enum {
-    OPT_OVERWRITE = 256,
-    OPT_LEVEL,
-    OPT_TRAIN,
-    OPT_VALID,
-    OPT_TEST,
-    OPT_SPLIT,
-    OPT_VOCAB_FROM,
-    OPT_MIN_COUNT,
-    OPT_MAX_VOCAB,
-    OPT_VOCAB,
-    OPT_INVALID,
-    OPT_THREADS,
-    OPT_SEED,
-    OPT_TOKENS
-};
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
@@ -99,10 +86,24 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, OPT_THREADS},
     {"seed", required_argument, NULL, OPT_SEED},
     {"tokens", required_argument, NULL, OPT_TOKENS},
+    {"lower", required_argument, NULL, OPT_LOWER},
+    {"valid-share", required_argument, NULL, OPT_VALID_SHARE},
+    {"with-unsup", no_argument, NULL, OPT_WITH_UNSUP},
+    {"text-column", required_argument, NULL, OPT_TEXT_COLUMN},
+    {"label-column", required_argument, NULL, OPT_LABEL_COLUMN},
+    {"no-header", no_argument, NULL, OPT_NO_HEADER},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
+
+bool prepare_given(const prepare_options *o, int first, int last)
+{
+    for (int option = first; option <= last; option++)
+        if (o->given >> (option - OPT_OVERWRITE) & 1)
+            return true;
+    return false;
+}
 
 static status parse_split(double share[3], const char *text, error *e)
 {
@@ -135,13 +136,13 @@ static status add_named(text_list *l, const char *path, int split, error *e)
 static status parse_option(prepare_options *o, int option, const char *value, error *e)
 {
     static const char *const from[] = {"train", "all"}, *const invalid[] = {"error", "replace"};
+    static const char *const yes_no[] = {"yes", "no"};
     prepare_job *job = &o->job;
     int choice = 0;
     uint64_t count = 0;
     status s = STATUS_OK;
-    o->has_text_option = o->has_text_option || (option >= OPT_LEVEL && option <= OPT_THREADS);
-    o->has_choice = o->has_choice || (option >= OPT_VOCAB_FROM && option <= OPT_MAX_VOCAB);
-    o->has_grammar_option = o->has_grammar_option || option == OPT_SEED || option == OPT_TOKENS;
+    if (option >= OPT_OVERWRITE)
+        o->given |= 1u << (option - OPT_OVERWRITE);
     switch (option) {
     case 'o':
         job->out = value;
@@ -162,7 +163,6 @@ static status parse_option(prepare_options *o, int option, const char *value, er
         s = add_named(&o->named, value, option - OPT_TRAIN, e);
         break;
     case OPT_SPLIT:
-        o->has_split = true;
         s = parse_split(o->share, value, e);
         break;
     case OPT_VOCAB_FROM:
@@ -187,56 +187,32 @@ static status parse_option(prepare_options *o, int option, const char *value, er
         job->threads = (int)count;
         break;
     case OPT_SEED:
-        s = option_count(&o->grammar.seed, "--seed", value, 0, INT64_MAX, e);
+        s = option_count(&o->seed, "--seed", value, 0, INT64_MAX, e);
         break;
     case OPT_TOKENS:
         s = option_count(&o->grammar.tokens, "--tokens", value, GRAMMAR_TOKENS_MIN, GRAMMAR_TOKENS_MAX, e);
         break;
+    case OPT_LOWER:
+        s = option_choice(&choice, "--lower", value, yes_no, 2, e);
+        o->keep_case = choice == 1;
+        break;
+    case OPT_VALID_SHARE:
+        s = option_real(&o->valid_share, "--valid-share", value, 0, 0.9, e);
+        break;
+    case OPT_WITH_UNSUP:
+        o->with_unsup = true;
+        break;
+    case OPT_TEXT_COLUMN:
+        o->columns.text = value;
+        break;
+    case OPT_LABEL_COLUMN:
+        o->columns.label = value;
+        break;
+    case OPT_NO_HEADER:
+        o->columns.no_header = true;
+        break;
     }
     return s;
-}
-
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
-    BUG_IF(folder == NULL, "out of memory for a path");
-    return folder;
-}
-
-/* The corpus must not exist, nor be one of its own sources, and its directory must take it: said before an
- * hour of counting. */
-static status check_output(const prepare_options *o, error *e)
-{
-    const char *out = o->job.out;
-    struct stat st, text;
-    if (out == NULL || *out == 0)
-        return fail(e, STATUS_USAGE, "no output: -o CORPUS.h5 is required");
-    if (stat(out, &st) == 0) {
-        if (!S_ISREG(st.st_mode))
-            return fail(e, STATUS_USAGE, "-o %s: is there and is no regular file", out);
-        if (!o->overwrite)
-            return fail(e, STATUS_USAGE, "-o %s: is there already (--overwrite replaces it)", out);
-        for (size_t i = 0; i < o->job.texts.count; i++)
-            if (stat(o->job.texts.parts[i].place.path, &text) == 0 && text.st_ino == st.st_ino &&
-                text.st_dev == st.st_dev)
-                return fail(e, STATUS_USAGE, "-o %s: is one of the texts that the corpus is made from", out);
-    }
-    char *folder = folder_of(out);
-    status s = STATUS_OK;
-    if (access(folder, W_OK | X_OK) != 0)
-        s = fail(e, STATUS_BAD_DATA, "-o %s: cannot be written there: %s", out, strerror(errno));
-    free(folder);
-    return s;
-}
-
-/* One that was killed may have left its unfinished corpus there, as large as the whole one.  If that cannot
- * go it is in nobody's way. */
-static void sweep_beside(const char *out)
-{
-    char *folder = folder_of(out);
-    disk_sweep_temporaries(folder, NULL);
-    free(folder);
 }
 
 /* The texts, from SRC... or --train, --valid, --test. */
@@ -245,15 +221,19 @@ static status find_texts(prepare_options *o, char **sources, int count, error *e
     static const double usual[3] = {0.90, 0.05, 0.05};
     prepare_job *job = &o->job;
     int format = 0;
-    if (o->has_grammar_option)
-        return fail(e, STATUS_USAGE, "--seed and --tokens go with format grammar");
-    if (job->vocab_path != NULL && o->has_choice)
+    bool has_split = prepare_given(o, OPT_SPLIT, OPT_SPLIT);
+    if (prepare_given(o, OPT_SEED, OPT_TOKENS))
+        return fail(e, STATUS_USAGE,
+                    "--seed and --tokens go with format grammar (--seed with labelled texts too)");
+    if (prepare_given(o, OPT_LOWER, OPT_NO_HEADER))
         return fail(
             e, STATUS_USAGE,
-            "--vocab is taken as it is; --vocab-from, --min-count and --max-vocab choose words of the text");
+            "--lower, --valid-share, --with-unsup, --text-column, --label-column and --no-header go with "
+            "formats imdb and labelled");
     status s = option_choice(&format, "FORMAT", o->format, text_format_names, 3, e);
     if (s != STATUS_OK)
-        return fail(e, s, "FORMAT: \"%s\" is none of ptb, wikitext, text, grammar", o->format);
+        return fail(e, s, "FORMAT: \"%s\" is none of ptb, wikitext, text, imdb, labelled, grammar",
+                    o->format);
     job->format = o->format;
     job->level_name = text_level_names[job->texts.level];
     if (o->named.count > 0) {
@@ -265,14 +245,14 @@ static status find_texts(prepare_options *o, char **sources, int count, error *e
         o->named = (text_list){0};
         for (size_t i = 0; i < job->texts.count; i++)
             if (job->texts.parts[i].split == SPLIT_TRAIN)
-                return o->has_split ? fail(e, STATUS_USAGE, "--split goes with one file, not with --train")
-                                    : STATUS_OK;
+                return has_split ? fail(e, STATUS_USAGE, "--split goes with one file, not with --train")
+                                 : STATUS_OK;
         return fail(e, STATUS_USAGE, "--valid and --test want --train beside them");
     }
     s = splits_find(&job->texts, &job->level_name, (text_format)format, sources, count, e);
-    if (s == STATUS_OK && o->has_split && !job->texts.cut)
+    if (s == STATUS_OK && has_split && !job->texts.cut)
         return fail(e, STATUS_USAGE, "--split goes with format text and one file");
-    memcpy(job->texts.share, o->has_split ? o->share : usual, sizeof usual);
+    memcpy(job->texts.share, has_split ? o->share : usual, sizeof usual);
     return s;
 }
 
@@ -295,43 +275,20 @@ static void print_report(const prepare_options *o, const prepare_report *r)
     printf("wrote       %s\n", o->job.out);
 }
 
-static volatile sig_atomic_t stopped_by;
-
-static void on_stop(int number)
-{
-    stopped_by = number;
-}
-
-static bool is_stopped(void)
-{
-    return stopped_by != 0;
-}
-
-/* The second one finds the default again.  What is ignored (nohup, jobs in the background of a script) stays
- * so. */
-static void stop_on_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction old, a = {.sa_handler = on_stop, .sa_flags = SA_RESTART | SA_RESETHAND};
-        sigemptyset(&a.sa_mask);
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &a, NULL);
-    }
-}
-
 static status prepare_text(prepare_options *o, char **sources, int count, error *e)
 {
     prepare_report report;
     status s = find_texts(o, sources, count, e);
     if (s == STATUS_OK)
-        s = check_output(o, e);
+        s = prepare_check_output(o, e);
+    if (o->job.rules.min_count == 0)
+        o->job.rules.min_count = 1;
     o->job.rules.has_lines = o->job.texts.level != LEVEL_BYTE;
     if (s != STATUS_OK)
         return s;
-    sweep_beside(o->job.out);
-    stop_on_signals();
-    o->job.should_stop = is_stopped;
+    prepare_sweep(o->job.out);
+    prepare_stop_on_signals();
+    o->job.should_stop = prepare_is_stopped;
     s = prepare_run(&o->job, &report, e);
     if (s == STATUS_OK)
         print_report(o, &report);
@@ -363,16 +320,18 @@ static void print_grammar(const prepare_options *o, const grammar_report *r)
 
 static status prepare_grammar(prepare_options *o, int sources, error *e)
 {
-    if (sources > 0 || o->has_text_option)
+    if (sources > 0 || prepare_given(o, OPT_LEVEL, OPT_MAX_VOCAB) ||
+        prepare_given(o, OPT_LOWER, OPT_NO_HEADER))
         return fail(
             e, STATUS_USAGE,
             "format grammar takes no SRC and of the options only -o, --overwrite, --seed and --tokens");
-    status s = check_output(o, e);
+    status s = prepare_check_output(o, e);
     if (s != STATUS_OK)
         return s;
-    sweep_beside(o->job.out);
+    prepare_sweep(o->job.out);
     grammar_report report;
     o->grammar.out = o->job.out;
+    o->grammar.seed = o->seed;
     s = grammar_prepare(&o->grammar, &report, e);
     if (s == STATUS_OK)
         print_grammar(o, &report);
@@ -382,8 +341,8 @@ static status prepare_grammar(prepare_options *o, int sources, error *e)
 int cmd_prepare(int argc, char **argv)
 {
     error e = {0};
-    prepare_options o = {.job = {.progress = true, .rules = {.min_count = 1}},
-                         .grammar = {.seed = 1, .tokens = 1000000}};
+    prepare_options o = {
+        .job = {.progress = true}, .grammar = {.tokens = 1000000}, .seed = 1, .valid_share = -1};
     status s = STATUS_OK;
     optind = 0; /* a fresh start, whatever main has parsed before */
     opterr = 0;
@@ -401,19 +360,27 @@ int cmd_prepare(int argc, char **argv)
     if (s == STATUS_OK)
         s = option_threads_check((uint64_t)o.job.threads, &e);
     if (s == STATUS_OK && optind == argc)
-        s = fail(&e, STATUS_USAGE, "no FORMAT: one of ptb, wikitext, text, grammar is required");
+        s = fail(&e, STATUS_USAGE,
+                 "no FORMAT: one of ptb, wikitext, text, imdb, labelled, grammar is required");
     if (s == STATUS_OK) {
         int sources = argc - optind - 1;
         o.format = argv[optind];
-        s = strcmp(o.format, "grammar") == 0 ? prepare_grammar(&o, sources, &e)
-                                             : prepare_text(&o, argv + optind + 1, sources, &e);
+        bool documents = strcmp(o.format, "imdb") == 0 || strcmp(o.format, "labelled") == 0;
+        if (o.job.vocab_path != NULL && prepare_given(&o, OPT_VOCAB_FROM, OPT_MAX_VOCAB))
+            s = fail(&e, STATUS_USAGE,
+                     "--vocab is taken as it is; --vocab-from, --min-count and --max-vocab choose words of "
+                     "the text");
+        else if (strcmp(o.format, "grammar") == 0)
+            s = prepare_grammar(&o, sources, &e);
+        else
+            s = (documents ? prepare_documents : prepare_text)(&o, argv + optind + 1, sources, &e);
     }
     text_list_free(&o.named);
     text_list_free(&o.job.texts);
     if (s == STATUS_OK)
         return 0;
     int code = option_failed("prepare", s, &e);
-    if (is_stopped())
-        raise(stopped_by); /* so that a shell sees what ended us */
+    if (prepare_stopped() != 0)
+        raise(prepare_stopped()); /* so that a shell sees what ended us */
     return code;
 }
