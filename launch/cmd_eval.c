@@ -327,7 +327,7 @@ static void print_grammar(const evaluation *v)
     if (v->agreement.count > 0)
         printf("agreement of verbs with their subjects, by distance:\n");
     for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
-        agreement_share a = agreement_result(&score, bin);
+        wilson_share a = agreement_result(&score, bin);
         if (a.n > 0)
             printf("%5s  %6.2f %%  of %6" PRIu64 "  (95 %%: %.2f to %.2f)\n", agreement_bin_names[bin],
                    100 * a.share, a.n, 100 * a.low, 100 * a.high);

@@ -310,7 +310,7 @@ static void print_grammar(const prepare_options *o, const grammar_report *r)
            r->verbs, 100 * (double)r->far_crossed / (double)r->verbs);
     printf("\nthe trigram's agreement, by distance of a verb from its subject\n");
     for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
-        agreement_share a = agreement_result(&r->trigram, bin);
+        wilson_share a = agreement_result(&r->trigram, bin);
         if (a.n > 0)
             printf("%5s  %6.2f %%  of %6" PRIu64 "  (95 %%: %.2f to %.2f)\n", agreement_bin_names[bin],
                    100 * a.share, a.n, 100 * a.low, 100 * a.high);

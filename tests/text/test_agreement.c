@@ -49,7 +49,7 @@ static void test_intervals(void **state)
 {
     (void)state;
     agreement_score nine = {.n = {10}, .right = {9}};
-    agreement_share a = agreement_result(&nine, 0);
+    wilson_share a = agreement_result(&nine, 0);
     assert_true(fabs(a.low - 0.595850) < 1e-6 && fabs(a.high - 0.982124) < 1e-6);
     for (uint64_t n = 1; n < 400; n = 3 * n + 1)
         for (uint64_t right = 0; right <= n; right++) {

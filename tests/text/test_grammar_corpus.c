@@ -108,7 +108,7 @@ static void test_promises(void **state)
     assert_true(4 * report.far_crossed >= report.verbs);
     assert_true(report.trigram_nats >= 1.08 * report.nats);
     for (int bin = 0; bin < AGREEMENT_BINS; bin++) {
-        agreement_share a = agreement_result(&report.trigram, bin);
+        wilson_share a = agreement_result(&report.trigram, bin);
         print_message("distance %s: %d items, trigram %.3f\n", agreement_bin_names[bin], (int)a.n, a.share);
         assert_true(a.n >= 300);
         assert_true(bin < 2 || a.share < 0.75);

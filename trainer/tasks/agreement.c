@@ -1,7 +1,6 @@
 #include "trainer/tasks/agreement.h"
 
 #include <inttypes.h>
-#include <math.h>
 
 const char *const agreement_bin_names[AGREEMENT_BINS] = {"1", "2", "3-4", "5-8", "9+"};
 
@@ -58,17 +57,7 @@ void agreement_add(agreement_score *s, uint32_t distance, double log_right, doub
     s->right[bin] += log_right > log_wrong;
 }
 
-agreement_share agreement_result(const agreement_score *s, int bin)
+wilson_share agreement_result(const agreement_score *s, int bin)
 {
-    const double z = 1.959963984540054; /* 97.5 % point of the normal distribution */
-    agreement_share r = {.n = s->n[bin], .share = NAN, .low = NAN, .high = NAN};
-    if (r.n == 0)
-        return r;
-    double n = (double)r.n, p = (double)s->right[bin] / n;
-    double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
-    double half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-    r.share = p;
-    r.low = fmin(fmax(middle - half, 0), p); /* rounding: at 0 and n right answers an end is p itself */
-    r.high = fmax(fmin(middle + half, 1), p);
-    return r;
+    return wilson_interval(s->right[bin], s->n[bin]);
 }

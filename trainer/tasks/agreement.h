@@ -16,6 +16,7 @@
 
 #include "io/corpus.h"
 #include "io/status.h"
+#include "trainer/tasks/wilson.h"
 
 #include <stdint.h>
 
@@ -38,12 +39,7 @@ typedef struct agreement_score {
 /* Counts one item; a tie, or a NaN, is not right. */
 void agreement_add(agreement_score *s, uint32_t distance, double log_right, double log_wrong);
 
-/* A bin's share of right answers and its 95 % interval (Wilson 1927): it stays inside [0,1] and is no point
- * at 0 or n. */
-typedef struct agreement_share {
-    uint64_t n;
-    double share, low, high; /* NaN when n is 0 */
-} agreement_share;
-agreement_share agreement_result(const agreement_score *s, int bin);
+/* A bin's share of right answers and its 95 % interval. */
+wilson_share agreement_result(const agreement_score *s, int bin);
 
 #endif
