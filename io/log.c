@@ -25,7 +25,7 @@ struct run_log {
     line_file lines;   /* train.log */
     metrics *metrics;
     progress *bar; /* the caller's, or NULL */
-    bool bits_per_char;
+    bool bits_per_char, classes;
     uint64_t lost[LOST_KINDS];
 };
 
@@ -106,6 +106,7 @@ status log_open(run_log **l, const log_setup *setup, error *e)
     BUG_IF(!fresh, "out of memory");
     fresh->lines.fd = -1;
     fresh->bits_per_char = setup->bits_per_char;
+    fresh->classes = setup->classes;
     status s = setup->dir ? open_files(fresh, setup, e) : STATUS_OK;
     if (s != STATUS_OK) {
         log_close(fresh);
@@ -143,24 +144,33 @@ static double unsigned_nan(double x)
     return isnan(x) ? (double)NAN : x;
 }
 
-/* " | bpc    1.234", or nothing for word models. */
-static void bpc_text(const run_log *l, const char *label, double nats, char text[64])
+/* What stands behind a loss, as "valid loss  5.80 | valid ppl   330.12": of characters the bits of one, too; of documents
+ * their accuracy, where it is known (not NaN). */
+#define LOSS_TEXT 128
+static void loss_text(const run_log *l, const char *of, double nats, double accuracy, char text[LOSS_TEXT])
 {
-    text[0] = '\0';
-    if (l->bits_per_char)
-        snprintf(text, 64, " | %s %8.3f", label, unsigned_nan(nats / M_LN2));
+    const int n =
+        snprintf(text, LOSS_TEXT, l->classes ? "%sloss %6.4f" : "%sloss %5.2f", of, unsigned_nan(nats));
+    char *rest = text + n;
+    const size_t left = LOSS_TEXT - (size_t)n;
+    if (l->classes && !isnan(accuracy))
+        snprintf(rest, left, " | %saccuracy %6.2f %%", of, 100.0 * accuracy);
+    else if (!l->classes && l->bits_per_char)
+        snprintf(rest, left, " | %sppl %8.2f | %sbpc %8.3f", of, unsigned_nan(exp(nats)), of,
+                 unsigned_nan(nats / M_LN2));
+    else if (!l->classes)
+        snprintf(rest, left, " | %sppl %8.2f", of, unsigned_nan(exp(nats)));
 }
 
 void log_batches(run_log *l, const log_batch *b)
 {
     if (!l)
         return;
-    char rate[32], bpc[64];
+    char rate[32], loss[LOSS_TEXT];
     rate_text(b->lr, rate);
-    bpc_text(l, "bpc", b->nats, bpc);
-    log_line(l, "| epoch %3lld | %5lld/%5lld batches | lr %s | ms/batch %5.2f | loss %5.2f | ppl %8.2f%s",
-             (long long)b->epoch, (long long)b->batch, (long long)b->batches, rate, b->ms_per_batch,
-             unsigned_nan(b->nats), unsigned_nan(exp(b->nats)), bpc);
+    loss_text(l, "", b->nats, NAN, loss);
+    log_line(l, "| epoch %3lld | %5lld/%5lld batches | lr %s | ms/batch %5.2f | %s", (long long)b->epoch,
+             (long long)b->batch, (long long)b->batches, rate, b->ms_per_batch, loss);
 }
 
 static void log_rule(run_log *l, char mark)
@@ -170,27 +180,25 @@ static void log_rule(run_log *l, char mark)
     log_line(l, "%.*s", (int)sizeof rule, rule);
 }
 
-void log_epoch(run_log *l, int64_t epoch, double seconds, double valid_nats)
+void log_epoch(run_log *l, int64_t epoch, double seconds, double valid_nats, double accuracy)
 {
     if (!l)
         return;
-    char bpc[64];
-    bpc_text(l, "valid bpc", valid_nats, bpc);
+    char loss[LOSS_TEXT];
+    loss_text(l, "valid ", valid_nats, accuracy, loss);
     log_rule(l, '-');
-    log_line(l, "| end of epoch %3lld | time: %5.2fs | valid loss %5.2f | valid ppl %8.2f%s",
-             (long long)epoch, seconds, unsigned_nan(valid_nats), unsigned_nan(exp(valid_nats)), bpc);
+    log_line(l, "| end of epoch %3lld | time: %5.2fs | %s", (long long)epoch, seconds, loss);
     log_rule(l, '-');
 }
 
-void log_end(run_log *l, double test_nats)
+void log_end(run_log *l, double test_nats, double accuracy)
 {
     if (!l)
         return;
-    char bpc[64];
-    bpc_text(l, "test bpc", test_nats, bpc);
+    char loss[LOSS_TEXT];
+    loss_text(l, "test ", test_nats, accuracy, loss);
     log_rule(l, '=');
-    log_line(l, "| End of training | test loss %5.2f | test ppl %8.2f%s", unsigned_nan(test_nats),
-             unsigned_nan(exp(test_nats)), bpc);
+    log_line(l, "| End of training | %s", loss);
     log_rule(l, '=');
 }
 

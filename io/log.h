@@ -34,6 +34,7 @@ typedef struct log_setup {
     const char *dir;
     int64_t resume_step; /* METRICS_FRESH, or the checkpoint's: later metrics are dropped (io/metrics.h) */
     bool bits_per_char;  /* corpus of level char or byte: the lines below also carry "| bpc" */
+    bool classes;        /* a classifier: no perplexity, but "| valid accuracy  88.12 %" */
 } log_setup;
 status log_open(run_log **l, const log_setup *setup, error *e); /* *l is NULL after a failure */
 void log_close(run_log *l);
@@ -51,9 +52,10 @@ typedef struct log_batch {
 void log_batches(run_log *l, const log_batch *b);
 /* A rule of 89 '-', "| end of epoch   1 | time: 36.30s | valid loss  5.80 | valid ppl   330.12", the rule
  * again. */
-void log_epoch(run_log *l, int64_t epoch, double seconds, double valid_nats);
+void log_epoch(run_log *l, int64_t epoch, double seconds, double valid_nats,
+               double accuracy /* NaN: has none */);
 /* A rule of 89 '=', "| End of training | test loss  4.75 | test ppl   115.91", the rule again. */
-void log_end(run_log *l, double test_nats);
+void log_end(run_log *l, double test_nats, double accuracy);
 
 /* One record into metrics.jsonl; it must hold "type" (start, step, valid, save, stop) and the integer
  * "step". */

@@ -25,9 +25,9 @@ static const field fields[] = {
     FIELD("waited", FIELD_INT, waited, true),
     FIELD("factor", FIELD_REAL, factor, true),
     FIELD("epoch_nats", FIELD_REAL, epoch_nats, true),
-    FIELD("epoch_tokens", FIELD_INT, epoch_tokens, true),
+    FIELD("epoch_tokens", FIELD_INT, epoch_predicted, true),
     FIELD("interval_nats", FIELD_REAL, interval.nats, false),
-    FIELD("interval_tokens", FIELD_INT, interval.tokens, false),
+    FIELD("interval_tokens", FIELD_INT, interval.predicted, false),
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 

@@ -14,6 +14,11 @@
 
 enum { MASK_STEPS = UINT16_MAX + 1 }; /* steps of a window that random numbers tell apart (kernels/rng.h) */
 
+static const task *run_task(const config *c)
+{
+    return c->task.name == TASK_CLASSIFY ? &task_classify : &task_lm;
+}
+
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
 {
     static const char *const cells[] = {
@@ -26,6 +31,7 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
                        .E = (int)c->model.embedding,
                        .H = (int)c->model.hidden,
                        .tied = c->model.tied,
+                       .bidirectional = c->model.bidirectional,
                        .dropout = c->model.dropout,
                        .seed = (uint64_t)c->train.seed};
     BUG_IF(!s->cell, "no cell \"%s\"", name);
@@ -33,7 +39,7 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
            s->layers, LAYERS_MAX);
     if (V > INT32_MAX / 2)
         return fail(e, STATUS_BAD_CONFIG, "a vocabulary of %u words is too large for one output layer", V);
-    if (c->model.dropout > 0 && c->data.bptt > MASK_STEPS)
+    if (c->task.name == TASK_LM && c->model.dropout > 0 && c->data.bptt > MASK_STEPS)
         return fail(e, STATUS_BAD_CONFIG,
                     "data.bptt is %lld; with dropout at most %d are possible, for masks of later steps would "
                     "be those of earlier ones",
@@ -41,26 +47,19 @@ status run_shape(const config *c, uint32_t V, model_shape *s, error *e)
     return STATUS_OK;
 }
 
-/* Registers all memory of rank `rank` of `size`.  valid_rows: of an evaluation, on this rank (0: none).
- * by_part: NULL, or what each part takes. */
-static void plan_memory(run *r, const shards *rows, int valid_rows, int rank, int size, run_estimate *by_part)
+/* Registers all memory of rank `rank` of `size`.  by_part: NULL, or what each part takes. */
+static void plan_memory(run *r, int rank, int size, run_estimate *by_part)
 {
     arena *a = &r->memory;
-    int T = (int)r->config->data.bptt;
-    size_t tokens = (size_t)T * (size_t)rows->rows;
     run_estimate part = {0};
     arena_add(a, "parameters", (void **)&r->value, r->list.floats * sizeof(float));
     part.parameters = arena_bytes(a);
     arena_add(a, "gradients", (void **)&r->gradient,
-              r->list.gradient_floats * (size_t)rows->nodes * sizeof(float));
+              r->list.gradient_floats * (size_t)r->rows.nodes * sizeof(float));
     part.gradients = arena_bytes(a) - part.parameters;
     optimizer_plan(&r->optimizer, a, r->config, &r->list, rank, size);
     part.optimizer = arena_bytes(a) - part.gradients - part.parameters;
-    arena_add(a, "token ids", (void **)&r->ids, 2 * tokens * sizeof(uint32_t));
-    model_plan(&r->model, a, r->team, &r->shape, &r->list, T, rows->rows, shards_largest(rows), true);
-    trunk_rank(&r->model.trunk, rank, size);
-    if (valid_rows > 0)
-        model_plan(&r->checker, a, r->team, &r->shape, &r->list, T, valid_rows, 0, false);
+    r->task->plan(r, rank, size);
     part.activations = arena_bytes(a) - part.optimizer - part.gradients - part.parameters;
     if (by_part)
         *by_part = part;
@@ -79,34 +78,21 @@ static status check_validation(const config *c, const corpus *data, error *e)
                 data->file.path);
 }
 
-/* All splits, though the test's is needed last: that it is too short is better said before the training than
- * after it. */
 static status open_rows(run *r, error *e)
 {
     const config *c = r->config;
-    int size = comm_size(r->group), rank = comm_rank(r->group);
-    int B = (int)c->data.batch_size, S = (int)c->data.shards, T = (int)c->data.bptt;
+    const int size = comm_size(r->group), S = (int)c->data.shards;
     if (size > S)
         return fail(e, STATUS_BAD_CONFIG,
                     "%d ranks for data.shards = %d; each rank needs a shard: start at most %d ranks, or set "
                     "data.shards (it changes "
                     "the sums' order and so the bits)",
                     size, S, S);
-    status s =
-        lm_rows_open(&r->train, &r->corpus, SPLIT_TRAIN, LM_TRAIN, B, S, T, rank, size, "data.batch_size", e);
-    r->has_valid = s == STATUS_OK && r->corpus.ids[SPLIT_VALID];
-    if (r->has_valid)
-        s = lm_rows_open(&r->valid, &r->corpus, SPLIT_VALID, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
-                         size, "eval.batch_size", e);
-    r->has_test = s == STATUS_OK && r->corpus.ids[SPLIT_TEST];
-    if (r->has_test)
-        s = lm_rows_open(&r->test, &r->corpus, SPLIT_TEST, LM_EVALUATE, (int)c->eval.batch_size, S, T, rank,
-                         size, "eval.batch_size", e);
-    r->train.backward = r->valid.backward = r->test.backward = c->data.direction == DIRECTION_BACKWARD;
-    if (s == STATUS_OK && (uint64_t)c->train.epochs > UINT32_MAX / lm_windows(&r->train))
+    status s = r->task->open(r, comm_rank(r->group), size, e);
+    if (s == STATUS_OK && c->train.epochs > (int64_t)UINT32_MAX / r->steps_per_epoch)
         s = fail(e, STATUS_BAD_CONFIG,
-                 "train.epochs is %lld, with %llu steps in each; at most 2^32-1 steps are possible",
-                 (long long)c->train.epochs, (unsigned long long)lm_windows(&r->train));
+                 "train.epochs is %lld, with %lld steps in each; at most 2^32-1 steps are possible",
+                 (long long)c->train.epochs, (long long)r->steps_per_epoch);
     return s == STATUS_OK ? check_validation(c, &r->corpus, e) : s;
 }
 
@@ -252,7 +238,8 @@ static status open_log(run *r, error *e)
 {
     log_setup setup = {.dir = r->config->run.dir,
                        .resume_step = r->resumed ? r->progress.step : METRICS_FRESH,
-                       .bits_per_char = strcmp(r->corpus.level, "word") != 0};
+                       .bits_per_char = strcmp(r->corpus.level, "word") != 0,
+                       .classes = r->config->task.name == TASK_CLASSIFY};
     status s = log_open(&r->log, &setup, e);
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
 }
@@ -293,7 +280,7 @@ static status start_state(run *r, const train_options *o, error *e)
     r->resumed = path[0] != '\0';
     train_progress_init(&r->progress);
     optimizer_start(&r->optimizer);
-    trunk_zero_state(&r->model.trunk);
+    r->task->start(r);
     run_state_view v = run_view(r);
     if (r->resumed)
         s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
@@ -327,6 +314,7 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
 {
     *r = (run){.lock = -1};
     r->config = c;
+    r->task = run_task(c);
     r->group = group;
     r->team = t;
     /* One rank of each host reads every byte of the corpus to check it; the others trust the file it has
@@ -343,15 +331,11 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
         s = check_same(r, e);
     if (s != STATUS_OK)
         return s;
-    model_params(&r->shape, &r->list, comm_size(group));
+    r->task->parameters(r, comm_size(group));
     s = optimizer_check(c, &r->list, e); /* the same on all ranks, as the configuration is */
     if (s != STATUS_OK)
         return s;
-    plan_memory(r, &r->train.shards,
-                r->has_valid  ? r->valid.shards.rows
-                : r->has_test ? r->test.shards.rows
-                              : 0,
-                comm_rank(group), comm_size(group), NULL);
+    plan_memory(r, comm_rank(group), comm_size(group), NULL);
     if (!arena_commit(&r->memory))
         s = fail(e, STATUS_NO_MEMORY, "this rank needs %.1f MB, more than the system gives",
                  (double)arena_bytes(&r->memory) / 1e6);
@@ -361,7 +345,6 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
                               (int)r->config->data.shards, e);
     if (s != STATUS_OK)
         return s;
-    r->steps_per_epoch = (int64_t)lm_windows(&r->train);
     return start_state(r, o, e);
 }
 
@@ -371,9 +354,8 @@ status run_close(run *r, error *e)
     log_close(r->log);
     disk_unlock(&r->lock);
     params_free(&r->list);
-    lm_rows_close(&r->train);
-    lm_rows_close(&r->valid);
-    lm_rows_close(&r->test);
+    if (r->task)
+        r->task->close(r);
     if (r->corpus_open)
         corpus_close(&r->corpus);
     arena_free(&r->memory);
@@ -386,9 +368,9 @@ run_state_view run_view(run *r)
     return (run_state_view){.config = r->config,
                             .corpus = &r->corpus,
                             .list = &r->list,
-                            .rows = &r->train.shards,
+                            .rows = &r->rows,
                             .value = r->value,
-                            .carried = &r->model.trunk,
+                            .carried = r->carried,
                             .optimizer = &r->optimizer,
                             .progress = &r->progress};
 }
@@ -403,18 +385,18 @@ bool run_finished(const run *r)
 status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out,
                           error *e)
 {
-    run r = {.config = c, .team = t};
-    shards rows, valid;
+    run r = {.config = c, .team = t, .task = run_task(c)};
     int B = (int)c->data.batch_size, S = (int)c->data.shards;
     status s = run_shape(c, V, &r.shape, e);
     if (s != STATUS_OK)
         return s;
     if (size > S)
         return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard", size, S);
-    shards_init(&rows, B, S, rank, size);
-    shards_init(&valid, (int)c->eval.batch_size, S, rank, size);
-    model_params(&r.shape, &r.list, size);
-    plan_memory(&r, &rows, valid.rows, rank, size, out);
+    s = r.task->imagine(&r, V, rank, size, e);
+    if (s != STATUS_OK)
+        return s;
+    r.task->parameters(&r, size);
+    plan_memory(&r, rank, size, out);
     for (int i = 0; size > 1 && i < size; i++) { /* each rank sends this one's piece of each of its nodes */
         shards theirs;
         shards_init(&theirs, B, S, i, size);
@@ -423,7 +405,7 @@ status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int si
     }
     out->parameter_count = params_elements(&r.list);
     out->total = arena_bytes(&r.memory) + out->exchange;
-    size_t carried = (size_t)trunk_states(&r.model.trunk) * (size_t)B * (size_t)r.shape.H;
+    size_t carried = r.carried ? (size_t)trunk_states(r.carried) * (size_t)B * (size_t)r.shape.H : 0;
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
     arena_free(&r.memory);
     params_free(&r.list);

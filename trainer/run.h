@@ -15,11 +15,14 @@
 #include "kernels/arena.h"
 #include "kernels/team.h"
 #include "trainer/checkpoint.h"
+#include "trainer/classifier.h"
 #include "trainer/comm/comm.h"
 #include "trainer/model.h"
 #include "trainer/optimizer.h"
 #include "trainer/progress.h"
 #include "trainer/store.h"
+#include "trainer/task.h"
+#include "trainer/tasks/documents.h"
 #include "trainer/tasks/lm.h"
 
 typedef enum { RESUME_NEVER, RESUME_AUTO, RESUME_FILE } resume_mode;
@@ -31,22 +34,41 @@ typedef struct train_options {
     bool dry_run;            /* sets everything up and writes nothing */
 } train_options;
 
+/* What only one task has. */
+typedef struct lm_run {
+    lm_rows train, valid, test;
+    uint32_t *ids; /* x and y of a window */
+    model model;   /* of training */
+    model checker; /* of evaluation, on the same parameters */
+} lm_run;
+
+typedef struct classify_run {
+    classifier_shape shape;
+    documents train, valid, test;
+    float *weights;   /* of classes; NULL: all 1 */
+    uint32_t longest; /* document of all splits */
+    int64_t ordered;  /* the epoch whose order train has; 0: none */
+    classifier model, checker;
+} classify_run;
+
 typedef struct run {
     const config *config;
     comm *group;
     team *team;
     corpus corpus;
     bool corpus_open;
-    lm_rows train, valid, test;
+    const task *task;
+    lm_run lm;
+    classify_run classify;
+    shards rows;              /* of training */
+    int checked_rows;         /* of this rank in an evaluation; 0: none */
+    trunk *carried;           /* whose rows carry state from step to step; NULL: none do */
     bool has_valid, has_test; /* a test wants a validation split, too: it is the best model's */
     model_shape shape;
     params list;
     arena memory;
     float *value;    /* slab of parameters */
     float *gradient; /* one slab of gradients per shard node of this rank */
-    uint32_t *ids;   /* x and y of a window */
-    model model;     /* of training */
-    model checker;   /* of evaluation, on the same parameters */
     optimizer optimizer;
     train_progress progress;
     store *store; /* NULL unless rank 0 */
@@ -66,7 +88,7 @@ run_state_view run_view(run *r);
 /* All epochs done, or stopped early. */
 bool run_finished(const run *r);
 
-/* The shape of the model that a configuration and a vocabulary size ask for. */
+/* The shape of the trunk that a configuration and a vocabulary size ask for. */
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e);
 /* Bytes of memory that rank `rank` of `size` would take for this configuration, and of a checkpoint
  * (without its vocabulary); for doctor. Nothing is allocated.  Not collective. */

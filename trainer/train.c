@@ -25,7 +25,7 @@ typedef struct loop {
         steps; /* all ranks', of the interval as far as this process has trained it: what its seconds have brought */
     uint64_t bytes_sent; /* at the last log line */
     progress *bar;
-    lm_result test; /* tokens 0: no test was made */
+    task_result test; /* predicted 0: no test was made */
     int64_t tested_step;
     int64_t save_step; /* of the newest checkpoint that this process tried to write; -1: none */
     bool save_failed;  /* rank 0 knows */
@@ -48,30 +48,26 @@ static void send_bucket(void *arg, int bucket)
     comm_reduce_begin(r->group, bucket, r->gradient, r->list.gradient_floats);
 }
 
-/* Collective.  One window: forward, backward, sums, update.  nats: summed over all its tokens. */
-static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
+/* Collective.  One window or batch: forward, backward, sums, update.  nats: summed over all that it predicts. */
+static void step_compute(loop *l, const task_step *step, double *nats)
 {
     run *r = l->r;
     const config *c = r->config;
-    const shards *p = &r->train.shards;
-    size_t half = (size_t)c->data.bptt * (size_t)p->rows;
     double node_nats[SHARD_NODES_MAX];
-    model_train(&r->model, r->team, r->value, r->ids, r->ids + half, steps, p->rows, p,
-                (uint32_t)r->progress.step, r->gradient, r->list.gradient_floats, node_nats, send_bucket, r);
+    r->task->compute(r, node_nats, send_bucket, r);
     team_phase(r->team, TRACE_REDUCE);
     *nats = comm_sum_nodes(r->group, node_nats);
     comm_reduce_finish(r->group, r->team, r->gradient);
     l->norm = NAN;
     if (!isfinite(*nats))
         return;
-    double count = c->optim.loss_scale == LOSS_TOKEN_MEAN ? (double)tokens : (double)c->data.batch_size;
     l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
     optimizer_pace pace = {.step = r->progress.step + 1,
                            .lr = l->lr,
                            .layer_decay = c->optim.layer_decay,
                            .thaw_steps = c->optim.unfreeze_every_epochs * r->steps_per_epoch};
-    l->norm =
-        optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, pace, (float)(1.0 / count));
+    l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, pace,
+                             (float)(1.0 / step->count));
     if (!isfinite(l->norm))
         return;
     team_phase(r->team, TRACE_PARAMETERS);
@@ -80,18 +76,18 @@ static void step_compute(loop *l, uint64_t tokens, int steps, double *nats)
     comm_params_finish(r->group);
 }
 
-static void account(loop *l, double nats, uint64_t tokens, uint64_t tokens_here)
+static void account(loop *l, double nats, const task_step *step)
 {
     train_progress *p = &l->r->progress;
     p->step++;
     p->window++;
-    p->tokens += (int64_t)tokens;
+    p->tokens += (int64_t)step->tokens;
     p->epoch_nats += nats;
-    p->epoch_tokens += (int64_t)tokens;
+    p->epoch_predicted += (int64_t)step->predicted;
     p->interval.nats += nats;
-    p->interval.tokens += (int64_t)tokens;
-    l->tokens_here += (int64_t)tokens_here;
-    l->tokens += (int64_t)tokens;
+    p->interval.predicted += (int64_t)step->predicted;
+    l->tokens_here += (int64_t)step->tokens_here;
+    l->tokens += (int64_t)step->tokens;
     l->steps++;
 }
 
@@ -138,7 +134,7 @@ static void log_interval(loop *l)
     run *r = l->r;
     train_progress *p = &r->progress;
     double now = seconds_now(), seconds = now - l->interval_start,
-           nats = p->interval.nats / (double)p->interval.tokens;
+           nats = p->interval.nats / (double)p->interval.predicted;
     log_batches(r->log, &(log_batch){.epoch = p->epoch,
                                      .batch = p->window,
                                      .batches = r->steps_per_epoch,
@@ -167,14 +163,12 @@ static void log_start(loop *l)
     log_line(r->log, "%s: %llu tokens, vocabulary %u; %s %d x %d, %zu parameters", r->corpus.file.path,
              (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name,
              r->shape.layers, r->shape.H, params_elements(&r->list));
-    log_line(r->log,
-             "%d rank%s x %d thread%s, kernels %s; %lld row%s in %lld shard%s, windows of %lld, %lld batches "
-             "an epoch (%llu tokens dropped)",
-             comm_size(r->group), comm_size(r->group) == 1 ? "" : "s", team_threads(r->team),
+    log_line(r->log, "%d rank%s x %d thread%s, kernels %s; %lld row%s in %lld shard%s", comm_size(r->group),
+             comm_size(r->group) == 1 ? "" : "s", team_threads(r->team),
              team_threads(r->team) == 1 ? "" : "s", kernels_name(team_kernels(r->team)),
              (long long)c->data.batch_size, c->data.batch_size == 1 ? "" : "s", (long long)c->data.shards,
-             c->data.shards == 1 ? "" : "s", (long long)c->data.bptt, (long long)r->steps_per_epoch,
-             (unsigned long long)(r->train.tokens % (uint64_t)c->data.batch_size));
+             c->data.shards == 1 ? "" : "s");
+    r->task->describe(r);
     if (c->optim.unfreeze_every_epochs)
         log_line(
             r->log,
@@ -257,11 +251,11 @@ static status save(loop *l, store_kind kind, bool wait, error *e)
  * --------------------------------------------------------------------------------------------------- */
 
 /* Collective.  As one phase: the kernels that it runs are no part of the steps. */
-static status evaluate(run *r, const lm_rows *rows, lm_result *out, error *e)
+static status evaluate(run *r, split_name split, task_result *out, error *e)
 {
     team_phase(r->team, TRACE_VALIDATION);
     trace *t = team_trace(r->team, NULL);
-    status s = lm_evaluate(rows, &r->checker, r->team, r->group, r->value, NULL, out, e);
+    status s = r->task->evaluate(r, split, out, e);
     team_trace(r->team, t);
     return s;
 }
@@ -271,21 +265,23 @@ static status validate(loop *l, error *e)
 {
     run *r = l->r;
     train_progress *p = &r->progress;
-    lm_result result;
+    task_result result;
     double start = seconds_now();
-    status s = evaluate(r, &r->valid, &result, e);
+    status s = evaluate(r, SPLIT_VALID, &result, e);
     if (s != STATUS_OK)
         return s;
     team_phase(r->team, TRACE_OTHER);
-    double nats = result.nats / (double)result.tokens, now = seconds_now();
-    log_epoch(r->log, p->epoch, now - l->epoch_start, nats);
+    double nats = result.nats / (double)result.predicted, now = seconds_now();
+    log_epoch(r->log, p->epoch, now - l->epoch_start, nats, result.accuracy);
     record *m = metrics_of(l, "valid");
     record_set_double(m, "loss", nats);
-    record_set_int(m, "predicted", (int64_t)result.tokens);
+    record_set_int(m, "predicted", (int64_t)result.predicted);
+    if (!isnan(result.accuracy))
+        record_set_double(m, "accuracy", result.accuracy);
     record_set_double(m, "seconds", now - start);
     log_metrics(r->log, m);
     record_free(m);
-    if (schedule_validated(r->config, p, nats) && r->config->run.keep_best > 0)
+    if (schedule_validated(r->config, p, r->task->judged(r, &result)) && r->config->run.keep_best > 0)
         s = save(l, STORE_BEST, false, e);
     l->interval_start += seconds_now() - start; /* an interval's speed is training's */
     return s;
@@ -305,10 +301,9 @@ static status end_of_epoch(loop *l, error *e)
     p->epoch++;
     p->window = 0;
     p->epoch_nats = 0;
-    p->epoch_tokens = 0;
+    p->epoch_predicted = 0;
     l->epoch_start = seconds_now();
-    if (c->data.carry == CARRY_EPOCH)
-        trunk_zero_state(&r->model.trunk);
+    r->task->end_epoch(r);
     return STATUS_OK;
 }
 
@@ -340,14 +335,11 @@ static uint32_t local_flags(const loop *l, status window)
     return window == STATUS_OK ? flags : flags | FLAG_FAILED;
 }
 
-/* Collective.  Reads the next window and asks all ranks for their flags. */
+/* Collective.  Reads the next window or batch and asks all ranks for their flags. */
 static status next_window(loop *l, uint32_t *flags, error *e)
 {
     run *r = l->r;
-    size_t half = (size_t)r->config->data.bptt * (size_t)r->train.shards.rows;
-    if (r->config->data.carry == CARRY_NEVER)
-        trunk_zero_state(&r->model.trunk);
-    status s = lm_window(&r->train, (uint64_t)r->progress.window, r->ids, r->ids + half, e);
+    status s = r->task->read(r, e);
     *flags = comm_any(r->group, local_flags(l, s));
     return *flags & FLAG_FAILED ? comm_agree(r->group, s, e) : STATUS_OK;
 }
@@ -373,15 +365,15 @@ static status steps(loop *l, error *e)
     while (s == STATUS_OK && !run_finished(r) && (c->train.steps == 0 || p->step < c->train.steps)) {
         uint32_t flags;
         double nats;
-        uint64_t w = (uint64_t)p->window, tokens = lm_window_tokens(&r->train, w);
-        team_step(r->team, p->step + 1, lm_window_tokens_here(&r->train, w), TRACE_WINDOW);
+        const task_step step = r->task->step(r);
+        team_step(r->team, p->step + 1, step.tokens_here, TRACE_WINDOW);
         if ((s = next_window(l, &flags, e)) != STATUS_OK)
             break;
-        step_compute(l, tokens, lm_window_steps(&r->train, w), &nats);
+        step_compute(l, &step, &nats);
         if (!isfinite(nats) || !isfinite(l->norm))
             return diverged(l, nats, e);
         team_step(r->team, -1, 0, TRACE_OTHER);
-        account(l, nats, tokens, lm_window_tokens_here(&r->train, w));
+        account(l, nats, &step);
         progress_at(l->bar, (uint64_t)p->step);
         int64_t epoch = p->epoch;
         if (log_due(l))
@@ -429,18 +421,18 @@ static status read_best(run *r, int64_t *tested, error *e)
 static status final_test(loop *l, error *e)
 {
     run *r = l->r;
-    lm_result result;
+    task_result result;
     int64_t tested = 0;
     if (!r->has_test)
         return STATUS_OK;
     status s = comm_agree(r->group, comm_rank(r->group) == 0 ? read_best(r, &tested, e) : STATUS_OK, e);
     if (s == STATUS_OK) {
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
-        s = evaluate(r, &r->test, &result, e);
+        s = evaluate(r, SPLIT_TEST, &result, e);
     }
     if (s != STATUS_OK)
         return s;
-    log_end(r->log, result.nats / (double)result.tokens);
+    log_end(r->log, result.nats / (double)result.predicted, result.accuracy);
     l->tested_step = tested;
     l->test = result;
     return STATUS_OK;
@@ -481,10 +473,12 @@ static void log_stop(loop *l, run_state state, status s, const char *reason)
     record *m = metrics_of(l, "stop");
     record_set_text(m, "state", run_state_names[state]);
     record_set_text(m, "reason", reason);
-    if (l->test.tokens) {
+    if (l->test.predicted) {
         record_set_int(m, "tested_step", l->tested_step);
-        record_set_double(m, "test_loss", l->test.nats / (double)l->test.tokens);
-        record_set_int(m, "predicted", (int64_t)l->test.tokens);
+        record_set_double(m, "test_loss", l->test.nats / (double)l->test.predicted);
+        record_set_int(m, "predicted", (int64_t)l->test.predicted);
+        if (!isnan(l->test.accuracy))
+            record_set_double(m, "test_accuracy", l->test.accuracy);
     }
     log_metrics(r->log, m);
     record_free(m);

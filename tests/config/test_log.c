@@ -56,8 +56,8 @@ static void test_lines_of_word_language_model(void **state)
     run_log *l = open_log(folder, METRICS_FRESH, false);
     log_batches(l, &(log_batch){1, 200, 2983, 20, 12.345678, 7.63});
     log_batches(l, &(log_batch){12, 12345, 123456, 4.8828125, 123.456, 10});
-    log_epoch(l, 1, 36.3, 5.8);
-    log_end(l, 4.75);
+    log_epoch(l, 1, 36.3, 5.8, NAN);
+    log_end(l, 4.75, NAN);
     log_close(l);
     char *text = capture_end();
     assert_string_equal(text, expected);
@@ -73,8 +73,8 @@ static void test_bits_per_char(void **state)
     capture_file();
     run_log *l = open_log(folder, METRICS_FRESH, true);
     log_batches(l, &(log_batch){1, 1, 2, 1, 1, M_LN2});
-    log_epoch(l, 1, 1, 2 * M_LN2);
-    log_end(l, 1.5 * M_LN2);
+    log_epoch(l, 1, 1, 2 * M_LN2, NAN);
+    log_end(l, 1.5 * M_LN2, NAN);
     log_close(l);
     char *text = capture_end();
     assert_non_null(strstr(text, "| loss  0.69 | ppl     2.00 | bpc    1.000\n"));
@@ -206,8 +206,8 @@ static void test_silent_ranks(void **state)
     record *r = record_new();
     log_line(NULL, "%s", "x");
     log_batches(NULL, &(log_batch){1, 1, 1, 1, 1, 1});
-    log_epoch(NULL, 1, 1, 1);
-    log_end(NULL, 1);
+    log_epoch(NULL, 1, 1, 1, NAN);
+    log_end(NULL, 1, NAN);
     log_metrics(NULL, r);
     log_state(NULL, RUN_DONE, 1, STATUS_OK, NULL);
     log_attach(NULL, NULL);

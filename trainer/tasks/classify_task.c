@@ -1,0 +1,235 @@
+/* classify_task.c - the task of a classifier: batches of labelled documents, the loss of each label. */
+#include "io/bug.h"
+#include "io/log.h"
+#include "trainer/classify.h"
+#include "trainer/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static status open_split(run *r, documents *d, bool *has, split_name split, int rank, int size, error *e)
+{
+    const config *c = r->config;
+    *has = r->corpus.documents[split].count > 0;
+    return *has ? documents_open(d, &r->corpus, split, classify_cut(c), (int)c->eval.batch_size,
+                                 (int)c->data.shards, rank, size, e)
+                : STATUS_OK;
+}
+
+/* Time steps of a window: what gradient may flow through, if any document is as long. */
+static int window_steps(const config *c, uint32_t longest)
+{
+    const int64_t most = c->model.bidirectional ? (int64_t)longest : c->classify.backprop_steps;
+    return (int)(most < (int64_t)longest ? most : (int64_t)longest);
+}
+
+static uint32_t longest_of(const run *r)
+{
+    const documents *of[] = {&r->classify.train, &r->classify.valid, &r->classify.test};
+    uint32_t longest = 1;
+    for (int i = 0; i < 3; i++)
+        longest = of[i]->longest > longest ? of[i]->longest : longest;
+    return longest;
+}
+
+static status open_classify(run *r, int rank, int size, error *e)
+{
+    const config *c = r->config;
+    classify_run *k = &r->classify;
+    status s = documents_open(&k->train, &r->corpus, SPLIT_TRAIN, classify_cut(c), (int)c->data.batch_size,
+                              (int)c->data.shards, rank, size, e);
+    if (s == STATUS_OK)
+        s = open_split(r, &k->valid, &r->has_valid, SPLIT_VALID, rank, size, e);
+    if (s == STATUS_OK)
+        s = open_split(r, &k->test, &r->has_test, SPLIT_TEST, rank, size, e);
+    if (s == STATUS_OK)
+        s = classify_shape(c, &r->corpus.labels, r->corpus.vocab.size, &k->shape, e);
+    if (s == STATUS_OK)
+        s = classify_weights(c, &k->train, &k->weights, e);
+    if (s != STATUS_OK)
+        return s;
+    k->shape.loss.weight = k->weights;
+    r->shape = k->shape.trunk;
+    r->rows = k->train.shards;
+    r->checked_rows = r->has_valid ? k->valid.shards.rows : r->has_test ? k->test.shards.rows : 0;
+    r->steps_per_epoch = k->train.batches;
+    k->longest = longest_of(r);
+    k->ordered = 0;
+    return STATUS_OK;
+}
+
+static void close_classify(run *r)
+{
+    documents_close(&r->classify.train);
+    documents_close(&r->classify.valid);
+    documents_close(&r->classify.test);
+    free(r->classify.weights);
+}
+
+/* Of the documents only what the configuration allows at most is known, and of the classes that there are two. */
+static status imagine_classify(run *r, uint32_t V, int rank, int size, error *e)
+{
+    const config *c = r->config;
+    const vocabulary two = {.size = 2};
+    shards checked;
+    status s = classify_shape(c, &two, V, &r->classify.shape, e);
+    if (s != STATUS_OK)
+        return s;
+    r->shape = r->classify.shape.trunk;
+    shards_init(&r->rows, (int)c->data.batch_size, (int)c->data.shards, rank, size);
+    shards_init(&checked, (int)c->eval.batch_size, (int)c->data.shards, rank, size);
+    r->checked_rows = checked.rows;
+    r->classify.longest =
+        (uint32_t)(c->classify.max_length ? c->classify.max_length : c->classify.backprop_steps);
+    return STATUS_OK;
+}
+
+static void classify_parameters(run *r, int size)
+{
+    classifier_params(&r->classify.shape, &r->list, size);
+}
+
+static void plan_classify(run *r, int rank, int size)
+{
+    classify_run *k = &r->classify;
+    const int T = window_steps(r->config, k->longest);
+    classifier_plan(&k->model, &r->memory, r->team, &k->shape, &r->list, T, r->rows.rows, true);
+    trunk_rank(&k->model.trunk, rank, size);
+    if (r->checked_rows > 0)
+        classifier_plan(&k->checker, &r->memory, r->team, &k->shape, &r->list, T, r->checked_rows, false);
+    r->carried = NULL;
+}
+
+static void start_classify(run *r)
+{
+    (void)r;
+}
+
+/* The epoch's order is made when its first step is looked at, after a resume too. */
+static void order_epoch(const run *r)
+{
+    classify_run *k = (classify_run *)&r->classify;
+    if (k->ordered == r->progress.epoch)
+        return;
+    documents_shuffle(&k->train, (uint64_t)r->config->train.seed, (uint32_t)r->progress.epoch);
+    k->ordered = r->progress.epoch;
+}
+
+static task_step classify_step(const run *r)
+{
+    const classify_run *k = &r->classify;
+    const shards *p = &r->rows;
+    order_epoch(r);
+    int count, steps;
+    const uint32_t *place = documents_of(&k->train, (uint32_t)r->progress.window, &count, &steps);
+    task_step out = {.predicted = (uint64_t)count};
+    for (int b = 0; b < count; b++) {
+        const document_view *v = &k->train.list[place[b]];
+        out.tokens += v->length;
+        out.tokens_here += b >= p->row0 && b < p->row0 + p->rows ? v->length : 0;
+        out.count += k->weights ? (double)k->weights[v->label] : 1.0;
+    }
+    return out;
+}
+
+static status read_documents(run *r, error *e)
+{
+    order_epoch(r);
+    return documents_read(&r->classify.train, (uint32_t)r->progress.window, e);
+}
+
+static void compute_classify(run *r, double *node_nats, model_ready ready, void *arg)
+{
+    classify_run *k = &r->classify;
+    classifier_train(&k->model, r->team, r->value, &k->train.batch, &r->rows, (uint32_t)r->progress.step,
+                     r->gradient, r->list.gradient_floats, node_nats, ready, arg);
+}
+
+static void end_epoch_classify(run *r)
+{
+    (void)r;
+}
+
+/* Rank 0: the sums over all documents, in their order. */
+static task_result sum_scores(const documents *d, const float *logp)
+{
+    const size_t C = d->corpus->labels.size;
+    task_result out = {.predicted = d->count};
+    uint64_t right = 0;
+    for (uint32_t i = 0; i < d->count; i++) {
+        const float *p = logp + i * C;
+        size_t best = 0;
+        for (size_t c = 1; c < C; c++)
+            best = p[c] > p[best] ? c : best;
+        out.nats -= (double)p[d->list[i].label];
+        right += best == d->list[i].label;
+    }
+    out.accuracy = (double)right / (double)d->count;
+    return out;
+}
+
+static status evaluate_classify(run *r, split_name split, task_result *out, error *e)
+{
+    documents *d = split == SPLIT_VALID ? &r->classify.valid : &r->classify.test;
+    float *logp = NULL;
+    status s = STATUS_OK;
+    if (comm_rank(r->group) == 0) {
+        logp = malloc((size_t)d->count * d->corpus->labels.size * sizeof *logp);
+        if (!logp)
+            s = fail(e, STATUS_NO_MEMORY, "no memory for the scores of %u documents", d->count);
+    }
+    s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK)
+        s = documents_score(d, &r->classify.checker, r->team, r->group, r->value, logp, e);
+    if (s == STATUS_OK && logp)
+        *out = sum_scores(d, logp);
+    comm_broadcast(r->group, out, sizeof *out, 0);
+    free(logp);
+    return s;
+}
+
+static double judged_by(const run *r, const task_result *result)
+{
+    return r->config->classify.best_by == BEST_BY_ACCURACY ? 1.0 - result->accuracy
+                                                           : result->nats / (double)result->predicted;
+}
+
+static void describe_documents(const run *r, const documents *d)
+{
+    if (d->count == 0)
+        return;
+    log_line(r->log, "%s: %u documents, %llu tokens, the longest %u%s", split_names[d->split], d->count,
+             (unsigned long long)d->tokens, d->longest, d->cut ? "" : ", none cut");
+    if (d->cut)
+        log_line(r->log, "%s: %u documents are cut to their %s %lld tokens", split_names[d->split], d->cut,
+                 r->config->classify.keep == KEEP_END ? "last" : "first",
+                 (long long)r->config->classify.max_length);
+}
+
+static void describe_classify(const run *r)
+{
+    const classify_run *k = &r->classify;
+    order_epoch(r);
+    describe_documents(r, &k->train);
+    describe_documents(r, &k->valid);
+    describe_documents(r, &k->test);
+    log_line(r->log,
+             "%u classes, %s pooling, %lld batches an epoch; batches are %.1f %% longer than their documents",
+             r->corpus.labels.size, classify_pooling_names[k->shape.pooling], (long long)r->steps_per_epoch,
+             100.0 * (documents_padding(&k->train) - 1.0));
+}
+
+const task task_classify = {.name = "classify",
+                            .open = open_classify,
+                            .close = close_classify,
+                            .imagine = imagine_classify,
+                            .parameters = classify_parameters,
+                            .plan = plan_classify,
+                            .start = start_classify,
+                            .step = classify_step,
+                            .read = read_documents,
+                            .compute = compute_classify,
+                            .end_epoch = end_epoch_classify,
+                            .evaluate = evaluate_classify,
+                            .judged = judged_by,
+                            .describe = describe_classify};
