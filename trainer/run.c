@@ -219,10 +219,17 @@ static status choose_start(run *r, const train_options *o, char **path, error *e
                     "%s: already holds %zu checkpoint%s; continue that run with --resume auto, or lose it "
                     "with --overwrite",
                     dir, count, count == 1 ? "" : "s");
-    if (o->dry_run)
-        return STATUS_OK;
-    s = remove_all(dir, STORE_BEST, e);
-    return s == STATUS_OK ? remove_all(dir, STORE_CHECKPOINT, e) : s;
+    return STATUS_OK;
+}
+
+/* --overwrite, when nothing stands in the way of the new run any more: it may begin with what is removed here
+ * (model.init_from). */
+static status empty_directory(const run *r, error *e)
+{
+    status s = remove_all(r->config->run.dir, STORE_BEST, e);
+    if (s == STATUS_OK)
+        s = remove_all(r->config->run.dir, STORE_CHECKPOINT, e);
+    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
 }
 
 static status write_config(const run *r, error *e)
@@ -288,6 +295,8 @@ static status start_state(run *r, const train_options *o, error *e)
         s = fresh_parameters(r, &from, e);
     if (root && s == STATUS_OK && o->resume == RESUME_FILE)
         s = nothing_beyond(r, e);
+    if (writes && s == STATUS_OK && !r->resumed && o->overwrite)
+        s = empty_directory(r, e);
     if (writes && s == STATUS_OK)
         s = store_open(&r->store, c->run.dir, c->run.keep_last, c->run.keep_best, e);
     if (writes && s == STATUS_OK)

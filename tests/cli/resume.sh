@@ -295,11 +295,14 @@ transferred() {
     expect_other "without the source: other bits" "$(digest apart)" "$(digest tuned)"
     train whole_tuned "${tuned[@]}"
     rm -r source
-    expect_refusals "what it is to begin with is missing" 4 'model.init_from: source: No such file' train c.yaml --set run.dir=n "${tuned[@]}" --threads 1
+    expect_refusals "what it is to begin with is missing" 4 'model.init_from: source: No such file' train c.yaml --set run.dir=tuned --overwrite "${tuned[@]}" --threads 1
     train_on 3 tuned "${tuned[@]}" --resume auto
     expect_code "resumed when the source is gone" 0
     expect_same "paused in the middle of unfreezing: the bits of an undisturbed run" "$(digest tuned)" "$(digest whole_tuned)"
     expect_same "and its numbers" "$(numbers tuned)" "$(numbers whole_tuned)"
+    train tuned --set model.init_from=tuned --set train.steps=20 --overwrite
+    expect_code "a run that begins with the one that it overwrites" 0
+    expect_same "which is gone then" "$(ls tuned | grep h5)" ckpt-0000000020.h5
 }
 
 sections pause epoch_ends random_kills two_at_once damaged refused finished kept shares few_rows best_elsewhere transferred
