@@ -243,8 +243,8 @@ status labelled_open(labelled **out, const source_place *place, labelled_format 
 static status from_table(labelled *r, labelled_document *d, error *e)
 {
     if (r->field_count != r->columns)
-        return fail(e, STATUS_BAD_DATA, "%s: has %zu columns; the first line has %zu", r->place,
-                    r->field_count, r->columns);
+        return fail(e, STATUS_BAD_DATA, "%s: has %zu column%s; the first line has %zu", r->place,
+                    r->field_count, r->field_count == 1 ? "" : "s", r->columns);
     field text = r->fields[r->text];
     *d = (labelled_document){.text = text.at, .text_bytes = text.n};
     if (r->label != SIZE_MAX) {
