@@ -99,23 +99,16 @@ static void open_corpus(corpus *c)
         fail_msg("%s", e.text);
 }
 
-/* N documents of words that tell which one it is. */
-static document_set *numbered(int per_label, int labels, int unlabelled, int tests)
+/* Documents to train on and to test on, each with a word of its own. */
+static document_set *numbered(int per_label, int labels, int tests)
 {
     document_set *set = documents_new(true);
     char label[16], text[64];
-    for (int i = 0; i < per_label * labels + unlabelled; i++) {
-        bool has_label = i % (labels + 1) < labels && i / (labels + 1) < per_label;
-        if (unlabelled == 0)
-            has_label = true;
-        snprintf(label, sizeof label, "l%d", unlabelled == 0 ? i % labels : i % (labels + 1));
-        snprintf(text, sizeof text, "Document d%s%d!", has_label ? label : "none", i);
-        add(set, SPLIT_TRAIN, has_label ? label : NULL, text);
-    }
-    for (int i = 0; i < tests; i++) {
+    for (int i = 0; i < per_label * labels + tests; i++) {
+        bool test = i >= per_label * labels;
         snprintf(label, sizeof label, "l%d", i % labels);
-        snprintf(text, sizeof text, "Test t%d", i);
-        add(set, SPLIT_TEST, label, text);
+        snprintf(text, sizeof text, "Document %s%d!", test ? "t" : "d", i);
+        add(set, test ? SPLIT_TEST : SPLIT_TRAIN, label, text);
     }
     return set;
 }
@@ -224,7 +217,7 @@ static void test_draw(void **state)
         documents_report report;
         documents_job job = usual_job();
         job.valid_share = list[k].share;
-        write_set(numbered(list[k].per_label, 3, 0, 5), &job, &report);
+        write_set(numbered(list[k].per_label, 3, 5), &job, &report);
         assert_int_equal(report.labels, 3);
         assert_int_equal(report.held_out, 3 * list[k].want);
         for (uint32_t i = 0; i < 3; i++) {
@@ -248,7 +241,7 @@ static void test_seed(void **state)
     for (int k = 0; k < 3; k++) {
         corpus c;
         job.seed = k == 2 ? 2 : 1;
-        write_set(numbered(40, 2, 0, 9), &job, &report);
+        write_set(numbered(40, 2, 9), &job, &report);
         documents_report_free(&report);
         open_corpus(&c);
         memcpy(digest[k], c.digest, SHA256_HEX);
@@ -575,19 +568,19 @@ static void test_mistakes(void **state)
     document_set *set = documents_new(true);
     add(set, SPLIT_TRAIN, NULL, "a");
     expect_failure(set, &job, STATUS_BAD_DATA, "no document has a label");
-    expect_failure(numbered(4, 2, 0, 0), &job, STATUS_BAD_DATA, "too few documents to hold out");
+    expect_failure(numbered(4, 2, 0), &job, STATUS_BAD_DATA, "too few documents to hold out");
     job.valid_share = 0.9;
-    expect_failure(numbered(4, 2, 0, 0), &job, STATUS_BAD_DATA,
+    expect_failure(numbered(4, 2, 0), &job, STATUS_BAD_DATA,
                    "label \"l0\" has only 4 documents to train on, and --valid-share 0.9 takes all");
-    set = numbered(10, 2, 0, 0);
+    set = numbered(10, 2, 0);
     add(set, SPLIT_VALID, "l0", "a");
     expect_failure(set, &job, STATUS_USAGE, "there is a validation split already");
     job = usual_job();
     job.should_stop = stop_now;
-    expect_failure(numbered(10, 2, 0, 0), &job, STATUS_IO_FAILED, "stopped on request");
+    expect_failure(numbered(10, 2, 0), &job, STATUS_IO_FAILED, "stopped on request");
     job = usual_job();
     job.out = "/nowhere/c.h5";
-    expect_failure(numbered(10, 2, 0, 0), &job, STATUS_BAD_DATA, "the corpus cannot be written");
+    expect_failure(numbered(10, 2, 0), &job, STATUS_BAD_DATA, "the corpus cannot be written");
 }
 
 static void test_bad_documents(void **state)
