@@ -4,6 +4,7 @@
  * escaper of this file, are read back exactly, whether the file is plain or compressed, ends with a line end or
  * not.  Places are counted here, line by line.  Then every mistake, with the sentence and the line it must name. */
 #include "io/labelled.h"
+#include "io/text.h"
 #include "tests/io/scratch.h"
 #include "tests/text/archives.h"
 
@@ -349,6 +350,46 @@ static void test_replaced(void **state)
     labelled_close(r);
 }
 
+/* Whatever the bytes, a reader comes to an end or says why it cannot, and every text it gives is UTF-8. */
+static void test_hostile(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"h.txt", "h.tsv", "h.csv", "h.jsonl"};
+    static const char *const pieces[] = {"text", "label", ",", "\t", "\"",    "\n",       "\r",
+                                         "\"\"", "{",     "}", ":",  "\xff",  "\xc3\xa9", "\xef\xbb\xbf",
+                                         "1",    "null",  "[", " ",  "\\u00", "\\"};
+    uint64_t read = 0, refused = 0;
+    for (int round = 0; round < 4000; round++) {
+        char file[512];
+        const char *path = scratch_path(names[round % 4]);
+        size_t n =
+            round % 3 == 0 ? 0 : (size_t)sprintf(file, round % 4 == 1 ? "text\tlabel\n" : "text,label\n");
+        for (uint64_t k = next_random() % 24; k > 0; k--)
+            n += (size_t)sprintf(file + n, "%s", pieces[next_random() % (sizeof pieces / sizeof *pieces)]);
+        scratch_write(path, file, n);
+        source_place place = {.path = (char *)path};
+        const labelled_settings settings = {.label_optional = round % 5 == 0,
+                                            .replace_invalid = round % 7 == 0};
+        labelled *r = NULL;
+        labelled_document d;
+        error e = {0};
+        bool more = true;
+        status s = labelled_open(&r, &place, labelled_format_of(&place), &settings, &e);
+        while (s == STATUS_OK && more)
+            if ((s = labelled_next(r, &d, &more, &e)) == STATUS_OK && more) {
+                uint8_t copy[2048] = {0};
+                text_block b = {.bytes = copy, .n = d.text_bytes, .label = "text", .line = 1, .column = 1};
+                uint64_t none = 0;
+                memcpy(copy, d.text, d.text_bytes);
+                assert_int_equal(text_check(&b, LEVEL_CHAR, false, &none, &e), STATUS_OK);
+                read++;
+            }
+        refused += s != STATUS_OK;
+        labelled_close(r);
+    }
+    assert_true(read > 1000 && refused > 1000);
+}
+
 /* Standard input, plain and compressed, gives the same documents under its own name. */
 static void test_input(void **state)
 {
@@ -389,7 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_long),     cmocka_unit_test(test_columns),
         cmocka_unit_test(test_json_labels), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_input),
+        cmocka_unit_test(test_hostile),     cmocka_unit_test(test_input),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
