@@ -103,6 +103,7 @@ static void test_numbers(void **state)
         {"a.b", "a|.|b|"},
         {"7.b a,8", "7|.|b|a|,|8|"},
         {"v1.2", "v1.2|"},
+        {"\xc2\xbd.5", "\xc2\xbd|.|5|"},
         {"10/10", "10|/|10|"},
         {"\xd9\xa1\xd9\xa2.\xd9\xa3", "\xd9\xa1\xd9\xa2.\xd9\xa3|"},       /* Arabic digits */
         {"\xc2\xbd.\xc2\xbd x\xc2\xb2", "\xc2\xbd|.|\xc2\xbd|x\xc2\xb2|"}, /* numbers that are no digits */
