@@ -194,7 +194,7 @@ static status find_column(const labelled *r, size_t *column, const char *option,
 static status find_columns(labelled *r, error *e)
 {
     bool more;
-    error ignored;
+    error ignored = {0};
     const labelled_settings *o = &r->settings;
     status s = record_next(&r->records, &more, e);
     if (s != STATUS_OK)
@@ -210,8 +210,11 @@ static status find_columns(labelled *r, error *e)
     s = find_column(r, &r->text, "--text-column", o->text != NULL ? o->text : "text", e);
     if (s != STATUS_OK)
         return s;
-    if (o->label == NULL && o->label_optional)
-        return find_column(r, &r->label, "--label-column", "label", &ignored), STATUS_OK;
+    if (o->label == NULL && o->label_optional) {
+        if (find_column(r, &r->label, "--label-column", "label", &ignored) != STATUS_OK)
+            r->label = SIZE_MAX;
+        return STATUS_OK;
+    }
     s = find_column(r, &r->label, "--label-column", o->label != NULL ? o->label : "label", e);
     if (s == STATUS_OK && r->text == r->label)
         return fail(e, STATUS_BAD_DATA, "%s: text and label are both column %zu", r->place, r->text + 1);
@@ -243,8 +246,8 @@ status labelled_open(labelled **out, const source_place *place, labelled_format 
 static status from_table(labelled *r, labelled_document *d, error *e)
 {
     if (r->field_count != r->columns)
-        return fail(e, STATUS_BAD_DATA, "%s: has %zu columns; the first line has %zu", r->place,
-                    r->field_count, r->columns);
+        return fail(e, STATUS_BAD_DATA, "%s: has %zu column%s; the first line has %zu", r->place,
+                    r->field_count, r->field_count == 1 ? "" : "s", r->columns);
     field text = r->fields[r->text];
     *d = (labelled_document){.text = text.at, .text_bytes = text.n};
     if (r->label != SIZE_MAX) {

@@ -8,6 +8,11 @@ typedef enum { SEPARATOR, LETTER, DIGIT, NUMBER, MARK, SYMBOL } kind;
 
 static kind kind_of(uint32_t c)
 {
+    if (c < 0x80) /* what most texts are made of */
+        return (c | 32) - 'a' < 26     ? LETTER
+               : c - '0' < 10          ? DIGIT
+               : c <= ' ' || c == 0x7f ? SEPARATOR
+                                       : SYMBOL;
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
@@ -69,6 +74,10 @@ static size_t line_break(const uint8_t *at, const uint8_t *end)
 /* Appends a code point; false, and nothing changed, when there is no room for it. */
 static bool put(uint8_t *word, size_t *n, uint32_t c, bool lower)
 {
+    if (c < 0x80 && *n < TEXT_WORD_MAX) {
+        word[(*n)++] = (uint8_t)(lower && c - 'A' < 26 ? c | 32 : c);
+        return true;
+    }
     utf8proc_uint8_t bytes[4];
     utf8proc_ssize_t count =
         utf8proc_encode_char(lower ? utf8proc_tolower((utf8proc_int32_t)c) : (utf8proc_int32_t)c, bytes);

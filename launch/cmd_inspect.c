@@ -1,5 +1,8 @@
 /* unroll inspect - what a corpus or checkpoint holds. */
+#include "io/bug.h"
 #include "io/container.h"
+#include "io/corpus.h"
+#include "io/escape.h"
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "trainer/checkpoint.h"
@@ -25,6 +28,8 @@ static const char help[] = "usage: unroll inspect FILE|RUN_DIR [--digest]\n"
                            "\n"
                            "Exit status: 0 whole, 2 usage, 3 a damaged corpus or no file of ours, 4 a "
                            "damaged or missing checkpoint.\n";
+
+enum { LABELS_SHOWN = 20 };
 
 static void print_tensors(const container *c)
 {
@@ -56,6 +61,54 @@ static void print_meta(const container *c)
         printf("exact cross-entropy: %.6f nats per token\n", real);
     if (record_get_text(c->meta, "config", &text))
         printf("configuration:\n%s", text);
+}
+
+static void print_split(const corpus *c, int split)
+{
+    const corpus_documents *d = &c->documents[split];
+    uint64_t longest = 0, unlabelled = 0, *of_label = calloc((size_t)c->labels.size + 1, sizeof *of_label);
+    BUG_IF(of_label == NULL, "out of memory for %u labels", c->labels.size);
+    for (uint64_t i = 0; i < d->count; i++) {
+        uint64_t n = d->start[i + 1] - d->start[i];
+        longest = n > longest ? n : longest;
+        if (d->label[i] == LABEL_NONE)
+            unlabelled++;
+        else
+            of_label[d->label[i]]++;
+    }
+    printf("documents of %s: %" PRIu64 ", mean length %.1f, longest %" PRIu64, split_names[split], d->count,
+           (double)c->tokens[split] / (double)d->count, longest);
+    for (uint32_t i = 0; i < c->labels.size; i++) {
+        size_t n;
+        const char *label = vocabulary_word(&c->labels, i, &n);
+        char *shown = i < LABELS_SHOWN ? escape_text(label, n, 40) : NULL;
+        if (shown != NULL)
+            printf("; %s %" PRIu64, shown, of_label[i]);
+        free(shown);
+    }
+    if (c->labels.size > LABELS_SHOWN)
+        printf("; ... (%" PRIu32 " labels)", c->labels.size);
+    if (unlabelled > 0)
+        printf("; unlabelled %" PRIu64, unlabelled);
+    putchar('\n');
+    free(of_label);
+}
+
+/* Of a corpus of documents how many, how long and of which labels; their structure is checked on the way, the bytes
+ * have been. */
+static status print_documents(const char *path, error *e)
+{
+    corpus c;
+    status s = corpus_open(&c, path, CONTAINER_TRUST, e);
+    if (s != STATUS_OK)
+        return s;
+    if (c.tokenizer != NULL)
+        printf("tokenizer: %s, %s\n", c.tokenizer, c.lower ? "lower case" : "case as written");
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (c.documents[i].count > 0)
+            print_split(&c, i);
+    corpus_close(&c);
+    return STATUS_OK;
 }
 
 static status print_digest(const container *c, error *e)
@@ -115,6 +168,8 @@ int cmd_inspect(int argc, char **argv)
         } else {
             printf("%s: %s, %zu bytes, whole\ncontent: %s\n", path, c.kind, c.map.n, c.digest);
             print_meta(&c);
+            if (strcmp(c.kind, "corpus") == 0)
+                s = print_documents(path, &e);
             print_tensors(&c);
         }
         container_close(&c);
