@@ -245,6 +245,30 @@ static void test_long_lines(void **unused)
     free(text);
 }
 
+/* Damage of every kind is read or refused, and writes nothing beyond the table (the address checker watches). */
+static void test_damage(void **unused)
+{
+    (void)unused;
+    static const char whole[] = "7 3\n" LINES(" \r\n");
+    static const char likely[] = " \t\r\n\0.-+eE059x\xff";
+    uint32_t x = 1;
+    int read = 0, refused = 0;
+    for (int i = 0; i < 3000; i++) {
+        char text[sizeof whole];
+        memcpy(text, whole, sizeof whole);
+        for (int k = 0; k <= i % 3; k++) {
+            x = x * 1664525 + 1013904223;
+            text[(x >> 8) % (sizeof whole - 1)] = likely[(x >> 24) % (sizeof likely - 1)];
+        }
+        result r;
+        status s = read_text(&r, text, i % 5 == 0 ? (x >> 8) % sizeof whole : sizeof whole - 1, WIDTH);
+        assert_true(s == STATUS_OK || (s == STATUS_BAD_DATA && strstr(r.e.text, "v.txt") != NULL));
+        assert_true(s != STATUS_OK || r.report.found <= WORDS);
+        *(s == STATUS_OK ? &read : &refused) += 1;
+    }
+    assert_true(read > 100 && refused > 100);
+}
+
 /* ---- the window ---- */
 
 static long resident_kb(void)
@@ -302,8 +326,8 @@ int main(void)
         cmocka_unit_test(test_forms),      cmocka_unit_test(test_packed),
         cmocka_unit_test(test_first_wins), cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_one_number), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_memory),     cmocka_unit_test(test_mean),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
