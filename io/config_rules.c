@@ -85,7 +85,8 @@ bool rules_is_default(const config *c, const config_key *key)
         fresh.optim.name = c->optim.name;
         fresh.data.batch_size = c->data.batch_size;
         fresh.task.name = c->task.name;
-        fresh.model.bidirectional = c->model.bidirectional;
+        if (key->offset != offsetof(config, model.bidirectional)) /* which may be without effect itself */
+            fresh.model.bidirectional = c->model.bidirectional;
         fill_automatic(&fresh);
         char *filled = config_value_text(&fresh, key);
         same = strcmp(value, filled) == 0;

@@ -257,7 +257,7 @@ static void test_wrong_names_are_told(void **state)
         {"data.epochs=1", "did you mean 'train.epochs'?"},
         {"hidden=1", "'hidden' is a key of section 'model'"},
         {"train.xyzzy=1", "known are epochs, seed"},
-        {"nothing=1", "known are data, model"},
+        {"nothing=1", "known are task, data, model"},
         {"optim.lr", "expected SECTION.KEY=VALUE"},
         {"=1", "no such key"},
         {".=1", "no such key"},

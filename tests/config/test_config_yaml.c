@@ -25,7 +25,7 @@ static const example refused[] = {
     {"optm: {lr: 1}\n", "1:1", "no section 'optm'|did you mean 'optim'?"},
     {"optim.lr: 1\n", "1:1", "no section 'optim.lr'|write optim: {lr: ...}"},
     {"lr: 1\n", "1:1", "no section 'lr'|write optim: {lr: ...}"},
-    {"OPTIM: {lr: 1}\n", "1:1", "no section 'OPTIM'|known are data"},
+    {"OPTIM: {lr: 1}\n", "1:1", "no section 'OPTIM'|known are task, data"},
     {"<<: {lr: 1}\n", "1:1", "no section '<<'|known are"},
     {"optim:\n  lr: [1]\n", "2:7", "one value|list"},
     {"optim:\n  lr: {a: 1}\n", "2:7", "one value|map"},
