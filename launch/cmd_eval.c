@@ -1,7 +1,8 @@
 /* unroll eval - loss and perplexity of a model on a split of a corpus (trainer/tasks/lm.h), and what the
  * corpus asks besides. */
-#include "io/log.h"
+#include "io/bug.h"
 #include "launch/commands.h"
+#include "launch/eval.h"
 #include "launch/options.h"
 #include "launch/session.h"
 #include "trainer/inference.h"
@@ -32,26 +33,23 @@ static const char help[] =
     "      --split NAME        train, valid or test (test)\n"
     "      --batch-size N      rows (1); of each row one token is not predicted\n"
     "      --last              of a run directory, the newest checkpoint instead of the best\n"
-    "      --each FILE         writes token, its id and its log-probability, one token a line "
-    "(tab-separated)\n"
+    "      --each FILE         writes token, its id and its log-probability, one token a line; of documents "
+    "number, "
+    "label, predicted label and the probability of each class (tab-separated)\n"
+    "      --json FILE         classifier: what is printed as one JSON object; - for stdout, without the "
+    "tables\n"
     "      --threads N         threads of each rank\n"
     "  -h, --help              this text\n"
     "\n"
     "Exit status: 0 done, 2 usage, 3 data, 4 checkpoint.\n";
 
-typedef struct eval_arguments {
-    const char *model, *data, *each;
-    uint64_t batch_size, threads;
-    int split;
-    bool last;
-} eval_arguments;
-
-enum { OPT_DATA = 256, OPT_SPLIT, OPT_BATCH_SIZE, OPT_LAST, OPT_EACH, OPT_THREADS };
+enum { OPT_DATA = 256, OPT_SPLIT, OPT_BATCH_SIZE, OPT_LAST, OPT_EACH, OPT_JSON, OPT_THREADS };
 static const struct option long_options[] = {{"data", required_argument, NULL, OPT_DATA},
                                              {"split", required_argument, NULL, OPT_SPLIT},
                                              {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
                                              {"last", no_argument, NULL, OPT_LAST},
                                              {"each", required_argument, NULL, OPT_EACH},
+                                             {"json", required_argument, NULL, OPT_JSON},
                                              {"threads", required_argument, NULL, OPT_THREADS},
                                              {"help", no_argument, NULL, 'h'},
                                              {0}};
@@ -72,6 +70,9 @@ static status take_option(eval_arguments *a, int option, const char *value, erro
     case OPT_EACH:
         a->each = value;
         return STATUS_OK;
+    case OPT_JSON:
+        a->json = value;
+        return STATUS_OK;
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
     }
@@ -82,7 +83,7 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
 {
     int option;
     status s = STATUS_OK;
-    *a = (eval_arguments){.split = SPLIT_TEST, .batch_size = 1};
+    *a = (eval_arguments){.split = SPLIT_TEST};
     optind = 1;
     opterr = 0;
     while (s == STATUS_OK && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
@@ -90,47 +91,18 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
                                            : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
-    if (optind + 1 != argc)
-        return fail(e, STATUS_USAGE, "name one CHECKPOINT or RUN_DIR; %d are given", argc - optind);
-    a->model = argv[optind];
+    a->models = argc - optind;
+    if (a->models < 1 || a->models > EVAL_MODELS_MAX)
+        return fail(e, STATUS_USAGE, "name a CHECKPOINT or RUN_DIR, or up to %d classifiers; %d are given",
+                    EVAL_MODELS_MAX, a->models);
+    for (int i = 0; i < a->models; i++)
+        a->model[i] = argv[optind + i];
     return a->data ? STATUS_OK : fail(e, STATUS_USAGE, "no corpus: --data CORPUS.h5 is required");
 }
 
-/* One evaluation and what it needs. */
-typedef struct evaluation {
-    const eval_arguments *arguments;
-    inference model;
-    corpus corpus;
-    bool corpus_open;
-    lm_rows rows;
-    float *each;         /* this rank's log-probabilities in token order, or NULL */
-    float *all;          /* rank 0: those of all ranks */
-    agreement agreement; /* count 0: the corpus has none, or another split is evaluated */
-    uint32_t *other;     /* the split with every verb of it in its other form, and what that had: all_other */
-    float *all_other;
-    lm_result result;
-} evaluation;
-
-/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must
- * have found the same. */
-static status check_same(const evaluation *v, comm *g, error *e)
+status eval_check_each(const char *path, const char *checkpoint, const char *corpus_path, error *e)
 {
-    int odd;
-    if (!comm_same(g, v->model.file.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_CHECKPOINT,
-                    "rank %d has another checkpoint at %s than rank 0; name the file", odd,
-                    v->arguments->model);
-    if (!comm_same(g, v->corpus.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
-                    v->arguments->data);
-    return STATUS_OK;
-}
-
-/* Rank 0, before the work: --each must be writable, and not be what it is made from, which is mapped into
- * memory. */
-static status check_each(const evaluation *v, error *e)
-{
-    const char *path = v->arguments->each, *sources[] = {v->model.file.path, v->corpus.file.path};
+    const char *sources[] = {checkpoint, corpus_path};
     struct stat each, source;
     if (!path)
         return STATUS_OK;
@@ -147,8 +119,38 @@ static status check_each(const evaluation *v, error *e)
         return STATUS_OK;
     for (int i = 0; i < 2; i++)
         if (stat(sources[i], &source) == 0 && source.st_dev == each.st_dev && source.st_ino == each.st_ino)
-            return fail(e, STATUS_USAGE, "--each %s: is the %s itself; name another file", v->arguments->each,
+            return fail(e, STATUS_USAGE, "--each %s: is the %s itself; name another file", path,
                         i == 0 ? "checkpoint" : "corpus");
+    return STATUS_OK;
+}
+
+/* One evaluation and what it needs. */
+typedef struct evaluation {
+    const eval_arguments *arguments;
+    inference *model;
+    corpus corpus;
+    bool corpus_open;
+    lm_rows rows;
+    float *each;         /* this rank's log-probabilities in token order, or NULL */
+    float *all;          /* rank 0: those of all ranks */
+    agreement agreement; /* count 0: the corpus has none, or another split is evaluated */
+    uint32_t *other;     /* the split with every verb of it in its other form, and what that had: all_other */
+    float *all_other;
+    lm_result result;
+} evaluation;
+
+/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must
+ * have found the same. */
+static status check_same(const evaluation *v, comm *g, error *e)
+{
+    int odd;
+    if (!comm_same(g, v->model->file.digest, SHA256_HEX, &odd))
+        return fail(e, STATUS_BAD_CHECKPOINT,
+                    "rank %d has another checkpoint at %s than rank 0; name the file", odd,
+                    v->model->file.path);
+    if (!comm_same(g, v->corpus.digest, SHA256_HEX, &odd))
+        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
+                    v->arguments->data);
     return STATUS_OK;
 }
 
@@ -156,37 +158,30 @@ static status open_all(evaluation *v, const session *job, error *e)
 {
     const eval_arguments *a = v->arguments;
     comm *g = job->group;
-    char *path = NULL;
-    status s = store_resolve(a->model, a->last, &path, e);
-    if (s == STATUS_OK)
-        s = inference_open(&v->model, path, e);
-    if (s == STATUS_OK && comm_rank(g) == 0)
-        fprintf(stderr, "model: %s\n", path);
-    free(path);
-    if (s == STATUS_OK)
-        s = corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
+    status s =
+        corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = check_each(v, e);
+        s = eval_check_each(a->each, v->model->file.path, v->corpus.file.path, e);
     if (s == STATUS_OK)
-        s = inference_same_vocabulary(&v->model, &v->corpus, e);
-    bool backward = v->model.config.data.direction == DIRECTION_BACKWARD;
+        s = inference_same_vocabulary(v->model, &v->corpus, e);
+    bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;
     if (s == STATUS_OK && a->split == SPLIT_TEST && !backward) /* a verb agrees with what stands before it */
         s = agreement_open(&v->corpus, &v->agreement, e);
-    int T = (int)v->model.config.data.bptt, S = (int)a->batch_size;
+    int T = (int)v->model->config.data.bptt, B = a->batch_size ? (int)a->batch_size : 1, S = B;
     if (s == STATUS_OK && comm_size(g) > S)
         s = fail(e, STATUS_USAGE, "%d ranks for %d row%s: each rank needs one; raise --batch-size",
                  comm_size(g), S, S == 1 ? "" : "s");
     if (s == STATUS_OK)
-        s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, (int)a->batch_size, S, T,
-                         comm_rank(g), comm_size(g), "--batch-size", e);
+        s = lm_rows_open(&v->rows, &v->corpus, (split_name)a->split, LM_EVALUATE, B, S, T, comm_rank(g),
+                         comm_size(g), "--batch-size", e);
     v->rows.backward = backward;
     if (s == STATUS_OK)
-        s = inference_plan(&v->model, job->team, T, v->rows.shards.rows, e);
+        s = inference_plan(v->model, job->team, T, v->rows.shards.rows, e);
     s = comm_agree(g, s, e);
     if (s == STATUS_OK)
         s = check_same(v, g, e);
-    return s == STATUS_OK ? comm_plan(g, NULL, 0, (int)a->batch_size, S, e) : s;
+    return s == STATUS_OK ? comm_plan(g, NULL, 0, B, S, e) : s;
 }
 
 static void close_all(evaluation *v)
@@ -198,7 +193,6 @@ static void close_all(evaluation *v)
     lm_rows_close(&v->rows);
     if (v->corpus_open)
         corpus_close(&v->corpus);
-    inference_close(&v->model);
 }
 
 /* Tokens of rank r's rows. */
@@ -254,7 +248,7 @@ static status evaluate_other(evaluation *v, const session *job, error *e)
         v->other[v->agreement.position[i]] = v->agreement.wrong[i];
     v->rows.targets = v->other;
     status s =
-        lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &unused, e);
+        lm_evaluate(&v->rows, &v->model->model, job->team, job->group, v->model->value, v->each, &unused, e);
     v->rows.targets = NULL;
     return s == STATUS_OK ? gather_each(v, job, v->all_other, e) : s;
 }
@@ -265,8 +259,8 @@ static status evaluate(evaluation *v, const session *job, error *e)
     bool keep = v->arguments->each || v->agreement.count;
     status s = keep ? plan_each(v, job, e) : STATUS_OK;
     if (s == STATUS_OK)
-        s = lm_evaluate(&v->rows, &v->model.model, job->team, job->group, v->model.value, v->each, &v->result,
-                        e);
+        s = lm_evaluate(&v->rows, &v->model->model, job->team, job->group, v->model->value, v->each,
+                        &v->result, e);
     if (s == STATUS_OK && keep)
         s = gather_each(v, job, v->all, e);
     if (s == STATUS_OK && v->agreement.count)
@@ -334,6 +328,49 @@ static void print_grammar(const evaluation *v)
     }
 }
 
+/* Collective. */
+static status evaluate_text(const eval_arguments *a, const session *job, inference *m, error *e)
+{
+    evaluation v = {.arguments = a, .model = m};
+    status s = STATUS_OK;
+    if (a->models > 1)
+        s = fail(e, STATUS_USAGE, "%d language models; their predictions are not averaged, name one",
+                 a->models);
+    else if (a->json)
+        s = fail(e, STATUS_USAGE, "--json: is for classifiers, %s is a language model", m->file.path);
+    s = comm_agree(job->group, s, e);
+    if (s == STATUS_OK)
+        s = open_all(&v, job, e);
+    if (s == STATUS_OK)
+        s = evaluate(&v, job, e);
+    if (s == STATUS_OK && comm_rank(job->group) == 0) {
+        print_result(&v);
+        print_grammar(&v);
+        if (a->each)
+            s = write_each(&v, e);
+    }
+    s = comm_agree(job->group, s, e);
+    close_all(&v);
+    return s;
+}
+
+/* All models that are named, each by its best or newest checkpoint. */
+static status open_models(const eval_arguments *a, const session *job, inference *m, error *e)
+{
+    status s = STATUS_OK;
+    for (int i = 0; i < a->models && s == STATUS_OK; i++) {
+        char *path = NULL;
+        s = store_resolve(a->model[i], a->last, &path, e);
+        if (s == STATUS_OK)
+            s = i == 0 ? inference_open_any(&m[i], path, e)
+                       : inference_open(&m[i], path, (config_task)m[0].config.task.name, e);
+        if (s == STATUS_OK && comm_rank(job->group) == 0)
+            fprintf(stderr, "model: %s\n", path);
+        free(path);
+    }
+    return comm_agree(job->group, s, e);
+}
+
 int cmd_eval(int argc, char **argv)
 {
     eval_arguments a;
@@ -349,18 +386,16 @@ int cmd_eval(int argc, char **argv)
     if (s != STATUS_OK)
         return session_close(&job, "eval", s, &opened);
     s = comm_agree(job.group, parsed, &e);
-    evaluation v = {.arguments = &a};
+    inference *models = calloc(EVAL_MODELS_MAX, sizeof *models);
+    BUG_IF(!models, "out of memory");
     if (s == STATUS_OK)
-        s = open_all(&v, &job, &e);
+        s = open_models(&a, &job, models, &e);
     if (s == STATUS_OK)
-        s = evaluate(&v, &job, &e);
-    if (s == STATUS_OK && comm_rank(job.group) == 0) {
-        print_result(&v);
-        print_grammar(&v);
-        if (a.each)
-            s = write_each(&v, &e);
-    }
-    s = comm_agree(job.group, s, &e);
-    close_all(&v);
+        s = models[0].config.task.name == TASK_CLASSIFY ? eval_documents(&a, &job, models, &e)
+                                                        : evaluate_text(&a, &job, models, &e);
+    for (int i = 0; i < EVAL_MODELS_MAX; i++)
+        if (models[i].is_open)
+            inference_close(&models[i]);
+    free(models);
     return session_close(&job, "eval", s, &e);
 }

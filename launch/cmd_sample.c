@@ -222,7 +222,7 @@ int cmd_sample(int argc, char **argv)
     if (s == STATUS_OK)
         s = store_resolve(a.model, a.last, &path, &e);
     if (s == STATUS_OK)
-        s = inference_open(&f, path, &e);
+        s = inference_open(&f, path, TASK_LM, &e);
     if (s == STATUS_OK && f.config.data.direction == DIRECTION_BACKWARD)
         s = fail(&e, STATUS_BAD_CHECKPOINT,
                  "%s: has data.direction = backward and would write from a text's end to its start; take a "

@@ -110,11 +110,23 @@ static record *meta_of(const run_state_view *v)
     record_set_text(meta, "gemm", backends);
     record_set_text(meta, "corpus", v->corpus->digest);
     record_set_text(meta, "level", v->corpus->level);
+    if (v->corpus->tokenizer) {
+        record_set_text(meta, "tokenizer", v->corpus->tokenizer);
+        record_set_bool(meta, "lower", v->corpus->lower);
+    }
     train_progress_store(v->progress, meta);
     char *yaml = config_to_yaml(v->config, false);
     record_set_text(meta, "config", yaml);
     free(yaml);
     return meta;
+}
+
+static size_t list_words(const vocabulary *w, const char *bytes_name, const char *start_name, tensor out[2])
+{
+    uint64_t bytes = w->start[w->size], starts = (uint64_t)w->size + 1;
+    out[0] = tensor_of(bytes_name, DTYPE_U8, w->blob, 1, &bytes);
+    out[1] = tensor_of(start_name, DTYPE_U64, w->start, 1, &starts);
+    return 2;
 }
 
 /* Rank 0: all tensors of the file, in its order; returns how many. */
@@ -138,10 +150,9 @@ static size_t list_tensors(const run_state_view *v, const comm *group, const gat
         snprintf(name, sizeof name, "rows/%s", part);
         out[n++] = tensor_of(name, DTYPE_F32, g->rows[i], 2, shape);
     }
-    const vocabulary *w = &v->corpus->vocab;
-    uint64_t bytes = w->start[w->size], starts = (uint64_t)w->size + 1;
-    out[n++] = tensor_of("vocab/bytes", DTYPE_U8, w->blob, 1, &bytes);
-    out[n++] = tensor_of("vocab/start", DTYPE_U64, w->start, 1, &starts);
+    n += list_words(&v->corpus->vocab, "vocab/bytes", "vocab/start", out + n);
+    if (v->config->task.name == TASK_CLASSIFY)
+        n += list_words(&v->corpus->labels, "labels/bytes", "labels/start", out + n);
     return n;
 }
 
@@ -160,7 +171,7 @@ status checkpoint_image(const run_state_view *v, comm *group, unsigned char **im
             optimizer_gather(v->optimizer, group, i, g.optimizer[i], g.scratch);
     gather_rows(v, group, &g);
     if (comm_rank(group) == 0) {
-        size_t most = (size_t)v->list->count * (1 + OPTIM_STATES_MAX) + (size_t)g.states + 2;
+        size_t most = (size_t)v->list->count * (1 + OPTIM_STATES_MAX) + (size_t)g.states + 4;
         tensor *list = malloc(most * sizeof *list);
         BUG_IF(!list, "out of memory for %zu tensors", most);
         record *meta = meta_of(v);
@@ -211,22 +222,33 @@ status checkpoint_config(const container *c, config *out, error *e)
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CHECKPOINT, "%s: its configuration", c->path);
 }
 
-status checkpoint_vocabulary(const container *c, vocabulary *out, error *e)
+static status load_words(const container *c, const char *bytes_name, const char *start_name, vocabulary *out,
+                         error *e)
 {
     const tensor *bytes, *start;
     uint64_t any = 0;
-    status s = container_need(c, "vocab/bytes", DTYPE_U8, 1, &any, &bytes, e);
+    status s = container_need(c, bytes_name, DTYPE_U8, 1, &any, &bytes, e);
     if (s == STATUS_OK)
-        s = container_need(c, "vocab/start", DTYPE_U64, 1, &any, &start, e);
+        s = container_need(c, start_name, DTYPE_U64, 1, &any, &start, e);
     if (s != STATUS_OK)
         return s;
     uint64_t words = tensor_count(start);
     if (words < 2 || words - 1 > UINT32_MAX)
-        return fail(e, STATUS_BAD_CHECKPOINT, "%s: vocab/start has %llu entries; allowed are 2 to 2^32",
-                    c->path, (unsigned long long)words);
+        return fail(e, STATUS_BAD_CHECKPOINT, "%s: %s has %llu entries; allowed are 2 to 2^32", c->path,
+                    start_name, (unsigned long long)words);
     s = vocabulary_view(out, bytes->data, tensor_count(bytes), start->data, (uint32_t)(words - 1), c->path,
                         e);
-    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CHECKPOINT, "vocabulary");
+    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CHECKPOINT, "%s", bytes_name);
+}
+
+status checkpoint_vocabulary(const container *c, vocabulary *out, error *e)
+{
+    return load_words(c, "vocab/bytes", "vocab/start", out, e);
+}
+
+status checkpoint_labels(const container *c, vocabulary *out, error *e)
+{
+    return load_words(c, "labels/bytes", "labels/start", out, e);
 }
 
 /* Is this checkpoint of this run?  Rank 0. */

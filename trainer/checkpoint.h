@@ -4,7 +4,8 @@
  *   optim/<state>/<name>     optimiser state, true shapes ("optim/exp_avg/encoder.weight")
  *   rows/h_l0, rows/c_l0 ... carried state by global row, (B,H)
  *   vocab/bytes, vocab/start the vocabulary
- *   meta                     progress.h's fields, "config" (resolved YAML), "corpus" (digest), "level", "version", "rng_layout", "gemm" (back ends)
+ *   labels/bytes, .../start  the classes of a classifier
+ *   meta                     progress.h's fields, "config" (resolved YAML), "corpus" (digest), "level", "tokenizer" and "lower" if it has them, "version", "rng_layout", "gemm" (back ends)
  *
  * Nothing in it depends on ranks, threads, hosts, times or paths, except the path keys of the configuration.
  * Rank 0 alone reads and writes; states travel to and from the ranks that own them. */
@@ -47,6 +48,7 @@ status checkpoint_digest(const container *c, char hex[SHA256_HEX], error *e);
  * checkpoint, and its parameters into a slab laid out by `list`. */
 status checkpoint_config(const container *c, config *out, error *e);
 status checkpoint_vocabulary(const container *c, vocabulary *out, error *e);
+status checkpoint_labels(const container *c, vocabulary *out, error *e); /* of a classifier */
 status checkpoint_parameters(const container *c, const params *list, float *value, error *e);
 
 #endif

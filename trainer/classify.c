@@ -2,7 +2,6 @@
 
 #include "trainer/run.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +34,9 @@ status classify_shape(const config *c, const vocabulary *labels, uint32_t V, cla
 
 documents_cut classify_cut(const config *c)
 {
-    return (documents_cut){.max_length = c->classify.max_length, .keep_end = c->classify.keep == KEEP_END};
+    return (documents_cut){.max_length = c->classify.max_length,
+                           .keep_end = c->classify.keep == KEEP_END,
+                           .backward = c->data.direction == DIRECTION_BACKWARD};
 }
 
 static void balance(const documents *train, float *weights, uint32_t C)
@@ -83,4 +84,10 @@ status classify_weights(const config *c, const documents *train, float **weights
         return parse_weights(c->classify.class_weights, *weights, C, e);
     balance(train, *weights, C);
     return STATUS_OK;
+}
+
+int classify_window(const config *c, uint32_t longest)
+{
+    const int64_t most = c->model.bidirectional ? (int64_t)longest : c->classify.backprop_steps;
+    return (int)(most < (int64_t)longest ? most : (int64_t)longest);
 }

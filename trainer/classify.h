@@ -16,4 +16,8 @@ documents_cut classify_cut(const config *c);
  * scikit-learn has it. */
 status classify_weights(const config *c, const documents *train, float **weights, error *e);
 
+/* Time steps of a window, for documents of at most `longest` tokens: what gradient may flow through, all if
+ * bidirectional. */
+int classify_window(const config *c, uint32_t longest);
+
 #endif

@@ -1,11 +1,12 @@
 #include "trainer/inference.h"
 
 #include "trainer/checkpoint.h"
+#include "trainer/classify.h"
 #include "trainer/run.h"
 
 #include <string.h>
 
-status inference_open(inference *f, const char *path, error *e)
+status inference_open_any(inference *f, const char *path, error *e)
 {
     memset(f, 0, sizeof *f);
     config_init(&f->config);
@@ -17,26 +18,51 @@ status inference_open(inference *f, const char *path, error *e)
         s = checkpoint_vocabulary(&f->file, &f->vocab, e);
     if (s == STATUS_OK && !record_get_text(f->file.meta, "level", &f->level))
         s = fail(e, STATUS_BAD_CHECKPOINT, "%s: does not say the level of its corpus", path);
-    if (s == STATUS_OK)
-        s = run_shape(&f->config, f->vocab.size, &f->shape, e);
-    return s;
+    if (s == STATUS_OK && record_get_text(f->file.meta, "tokenizer", &f->tokenizer) &&
+        !record_get_bool(f->file.meta, "lower", &f->lower))
+        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: does not say whether its words are lower case", path);
+    if (s != STATUS_OK || f->config.task.name == TASK_LM)
+        return s == STATUS_OK ? run_shape(&f->config, f->vocab.size, &f->shape, e) : s;
+    s = checkpoint_labels(&f->file, &f->labels, e);
+    return s == STATUS_OK ? classify_shape(&f->config, &f->labels, f->vocab.size, &f->classes, e) : s;
+}
+
+status inference_open(inference *f, const char *path, config_task wanted, error *e)
+{
+    status s = inference_open_any(f, path, e);
+    if (s != STATUS_OK || f->config.task.name == (int)wanted)
+        return s;
+    return fail(e, STATUS_BAD_CHECKPOINT,
+                wanted == TASK_LM
+                    ? "%s: is a classifier, no language model; `unroll predict` labels texts with it"
+                    : "%s: is a language model, no classifier; `unroll sample` writes texts with it",
+                path);
 }
 
 status inference_plan(inference *f, team *t, int T, int B, error *e)
 {
-    model_params(&f->shape, &f->list, 1);
+    const bool classifies = f->config.task.name == TASK_CLASSIFY;
+    if (classifies)
+        classifier_params(&f->classes, &f->list, 1);
+    else
+        model_params(&f->shape, &f->list, 1);
     arena_add(&f->memory, "parameters", (void **)&f->value, f->list.floats * sizeof(float));
-    model_plan(&f->model, &f->memory, t, &f->shape, &f->list, T, B, 0, false);
+    if (classifies)
+        classifier_plan(&f->classifier, &f->memory, t, &f->classes, &f->list, T, B, false);
+    else
+        model_plan(&f->model, &f->memory, t, &f->shape, &f->list, T, B, 0, false);
     if (!arena_commit(&f->memory))
         return fail(e, STATUS_NO_MEMORY, "this model needs %.1f MB, more than the system gives",
                     (double)arena_bytes(&f->memory) / 1e6);
-    trunk_zero_state(&f->model.trunk);
+    if (!classifies)
+        trunk_zero_state(&f->model.trunk);
     return checkpoint_parameters(&f->file, &f->list, f->value, e);
 }
 
 void inference_close(inference *f)
 {
     vocabulary_free(&f->vocab);
+    vocabulary_free(&f->labels);
     config_free(&f->config);
     params_free(&f->list);
     arena_free(&f->memory);

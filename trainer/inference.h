@@ -1,4 +1,4 @@
-/* inference.h - a model from a checkpoint, for eval and sample: configuration, vocabulary and parameters,
+/* inference.h - a model from a checkpoint, for eval, sample and predict: configuration, vocabulary and parameters,
  * nothing of the training state.
  *
  * Not collective: each rank opens the file for itself.  Memory: one arena, freed by inference_close. */
@@ -10,6 +10,7 @@
 #include "io/corpus.h"
 #include "kernels/arena.h"
 #include "kernels/team.h"
+#include "trainer/classifier.h"
 #include "trainer/model.h"
 
 typedef struct inference {
@@ -17,16 +18,26 @@ typedef struct inference {
     bool is_open;
     config config;
     vocabulary vocab;
-    const char *level; /* of its corpus: "word", "char" or "byte" */
-    model_shape shape;
+    const char *level;     /* of its corpus: "word", "char" or "byte" */
+    const char *tokenizer; /* likewise, as corpus.h has it; NULL: white space */
+    bool lower;
     params list;
     arena memory;
     float *value;
+    /* a language model's (config.task.name) */
+    model_shape shape;
     model model;
+    /* a classifier's */
+    vocabulary labels;
+    classifier_shape classes;
+    classifier classifier;
 } inference;
 
-/* Opens and checks the file; then inference_plan takes the memory for windows of T steps and B rows. */
-status inference_open(inference *f, const char *path, error *e);
+/* Opens and checks the file, which must hold a model of this task (config.task.name): BAD_CHECKPOINT tells which command
+ * is for the other.  Then inference_plan takes the memory for windows of T steps and B rows. */
+status inference_open(inference *f, const char *path, config_task wanted, error *e);
+/* The same for a command that takes both. */
+status inference_open_any(inference *f, const char *path, error *e);
 status inference_plan(inference *f, team *t, int T, int B, error *e);
 void inference_close(inference *f);
 

@@ -16,13 +16,6 @@ static status open_split(run *r, documents *d, bool *has, split_name split, int 
                 : STATUS_OK;
 }
 
-/* Time steps of a window: what gradient may flow through, if any document is as long. */
-static int window_steps(const config *c, uint32_t longest)
-{
-    const int64_t most = c->model.bidirectional ? (int64_t)longest : c->classify.backprop_steps;
-    return (int)(most < (int64_t)longest ? most : (int64_t)longest);
-}
-
 static uint32_t longest_of(const run *r)
 {
     const documents *of[] = {&r->classify.train, &r->classify.valid, &r->classify.test};
@@ -92,7 +85,7 @@ static void classify_parameters(run *r, int size)
 static void plan_classify(run *r, int rank, int size)
 {
     classify_run *k = &r->classify;
-    const int T = window_steps(r->config, k->longest);
+    const int T = classify_window(r->config, k->longest);
     classifier_plan(&k->model, &r->memory, r->team, &k->shape, &r->list, T, r->rows.rows, true);
     trunk_rank(&k->model.trunk, rank, size);
     if (r->checked_rows > 0)

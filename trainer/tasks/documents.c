@@ -61,6 +61,7 @@ status documents_open(documents *d, const corpus *c, split_name split, documents
         return s;
     d->corpus = c;
     d->split = split;
+    d->backward = cut.backward;
     shards_init(&d->shards, B, S, rank, size);
     const size_t most = (size_t)c->documents[split].count, rows = (size_t)d->shards.rows;
     d->list = malloc((most + 1) * sizeof *d->list);
@@ -197,7 +198,7 @@ status documents_read(documents *d, uint32_t i, error *e)
             return s;
         const size_t before = (size_t)steps - v->length;
         for (size_t t = 0; t < v->length; t++)
-            d->ids[(before + t) * (size_t)rows + (size_t)b] = d->buffer[t];
+            d->ids[(before + t) * (size_t)rows + (size_t)b] = d->buffer[d->backward ? v->length - 1 - t : t];
     }
     d->batch =
         (class_batch){.steps = steps, .B = rows, .ids = d->ids, .length = d->length, .label = d->label};

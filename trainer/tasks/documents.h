@@ -35,6 +35,7 @@ typedef struct documents {
     const corpus *corpus;
     split_name split;
     shards shards; /* B rows, S shards, and which are this rank's */
+    bool backward;
     uint32_t count;
     document_view *list;   /* (count), in the corpus's order */
     uint64_t tokens;       /* of all of them, after cutting */
@@ -52,6 +53,7 @@ typedef struct documents {
 typedef struct documents_cut {
     int64_t max_length; /* 0: none is cut */
     bool keep_end;      /* else the start */
+    bool backward;      /* data.direction: documents are read from their end to their start */
 } documents_cut;
 
 /* B rows in S shards, for rank `rank` of `size`.  A split without labelled documents: BAD_DATA. */
