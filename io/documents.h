@@ -30,7 +30,7 @@
 #define DOCUMENTS_LABELS_MAX  65536 /* beyond, a text was taken for a label */
 #define DOCUMENTS_LABEL_BYTES 255
 
-/* Seen from outside a document is a number: the how manieth that was added. */
+/* Seen from outside a document is a number: how many were added before it. */
 typedef struct document_set document_set;
 document_set *documents_new(bool lower);
 void documents_free(document_set *set); /* NULL is fine */
