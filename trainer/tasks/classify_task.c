@@ -29,7 +29,9 @@ static status open_classify(run *r, int rank, int size, error *e)
 {
     const config *c = r->config;
     classify_run *k = &r->classify;
-    status s = documents_open(&k->train, &r->corpus, SPLIT_TRAIN, classify_cut(c), (int)c->data.batch_size,
+    documents_cut cut = classify_cut(c);
+    cut.most = c->classify.train_documents;
+    status s = documents_open(&k->train, &r->corpus, SPLIT_TRAIN, cut, (int)c->data.batch_size,
                               (int)c->data.shards, rank, size, e);
     if (s == STATUS_OK)
         s = open_split(r, &k->valid, &r->has_valid, SPLIT_VALID, rank, size, e);

@@ -41,7 +41,7 @@ static status check_sizes(const corpus *c, split_name split, error *e)
 static void list_documents(documents *d, documents_cut cut)
 {
     const corpus_documents *from = &d->corpus->documents[d->split];
-    for (uint64_t i = 0; i < from->count; i++) {
+    for (uint64_t i = 0; i < from->count && (cut.most == 0 || d->count < cut.most); i++) {
         if (from->label[i] == LABEL_NONE)
             continue;
         const document_view v = view_of(from, i, cut);

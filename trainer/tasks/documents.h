@@ -53,7 +53,8 @@ typedef struct documents {
 typedef struct documents_cut {
     int64_t max_length; /* 0: none is cut */
     bool keep_end;      /* else the start */
-    bool backward;      /* data.direction: documents are read from their end to their start */
+    int64_t most;  /* documents; 0: all.  The first ones in the corpus, where they stand in a seeded order */
+    bool backward; /* data.direction: documents are read from their end to their start */
 } documents_cut;
 
 /* B rows in S shards, for rank `rank` of `size`.  A split without labelled documents: BAD_DATA. */
