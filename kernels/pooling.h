@@ -7,7 +7,8 @@
  *   attention  sum_t a_t y_t,  a = softmax over times of the scores            (Zhou et al. 2016: score_t = v tanh(y_t))
  *
  * Shapes: y (T,B,PAD16(W)), out (B,PAD16(D)), D = W, or 3 W for concat; padding of out is zero.  Row b has the times
- * [begin[b], end[b]) of a window (recurrent.h), none at all if end <= begin; a row that never has any gives zeros.
+ * [begin[b], end[b]) of a window, 0 <= begin, end <= T, none at all if end <= begin; a row that never has any gives
+ * zeros.
  * Sums, maxima and counts run along from window to window in order of time, so that the result has the same bits
  * however the windows are cut.  Backward gives the gradient by the y of the newest window; what earlier windows
  * brought is a constant (Howard & Ruder's BPT3C).

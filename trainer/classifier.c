@@ -91,7 +91,8 @@ static const float *weight(const classifier *m, const float *value, int which)
 
 /* ---- forward ---- */
 
-/* The window of steps [first, first + T) of a batch. */
+/* The window of steps [first, first + T) of a batch.  Masks count time from the documents' end, so that padding, of
+ * which ranks may have more or less, does not move them. */
 static trunk_window window_of(classifier *m, const class_batch *batch, int first, int T, const shards *p,
                               uint32_t step, bool trains)
 {
@@ -107,7 +108,7 @@ static trunk_window window_of(classifier *m, const class_batch *batch, int first
                           .end = m->end,
                           .p = p,
                           .step = step,
-                          .time0 = (uint16_t)first,
+                          .time0 = (uint16_t)(first - batch->steps),
                           .trains = trains};
 }
 
@@ -129,6 +130,7 @@ static const float *read_batch(classifier *m, team *t, const float *value, const
     const int T = m->trunk.T, before = batch->steps > T ? batch->steps - T : 0;
     BUG_IF(before && m->shape.trunk.bidirectional, "a document of %d tokens for windows of %d", batch->steps,
            T);
+    BUG_IF(batch->steps < 1, "a batch of %d steps", batch->steps);
     const float *y = NULL;
     trunk_zero_state(&m->trunk);
     pooling_start(&m->pooling);

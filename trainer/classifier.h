@@ -52,7 +52,7 @@ void classifier_plan(classifier *m, arena *a, team *t, const classifier_shape *s
                      int B, bool training);
 
 typedef struct class_batch {
-    int steps, B;          /* of the longest document; rows */
+    int steps, B;          /* of the longest document or more, at least 1; rows */
     const uint32_t *ids;   /* (steps,B); what is outside of a document is any id < V */
     const int *length;     /* (B), 0 to steps */
     const uint32_t *label; /* (B), CLASS_NONE: not looked at */

@@ -1,6 +1,9 @@
 /* families.c - see families.h. */
 #include "tests/kernels/families.h"
 
+#include "kernels/activation.h"
+#include "kernels/class_loss.h"
+#include "kernels/dense.h"
 #include "kernels/dmath.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
@@ -8,6 +11,7 @@
 #include "kernels/gemm.h"
 #include "kernels/linear_ce.h"
 #include "kernels/optim.h"
+#include "kernels/pooling.h"
 #include "kernels/recurrent.h"
 #include "kernels/sums.h"
 
@@ -193,8 +197,9 @@ static void products(digest *d, const kernels *k, int which)
 
 static void layer(digest *d, const kernels *k, int which)
 {
-    static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before"};
+    static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before", "lstm"};
     enum { I = 19, H = 37, T = 5, B = 6, S = 3 };
+    static const int begin[B] = {0, 2, 5, 4, 0, 1}, end[B] = {5, 5, 5, 5, 0, 3};
     d->flushed = true;
     const cell_kind *cell = cell_find(cells[which]);
     shards p;
@@ -204,6 +209,11 @@ static void layer(digest *d, const kernels *k, int which)
     recurrent l;
     recurrent_plan(&l, &a, t, cell, I, H, T, B, true);
     assert_true(arena_commit(&a));
+    if (which == 5) { /* reversed, and rows are shorter than the window */
+        l.reverse = true;
+        l.begin = begin;
+        l.end = end;
+    }
     const size_t rows = (size_t)cell->gates * H, count = rows * (I + H + 2);
     float *w = floats(count, 0.3f), *x = padded(T * B, I, 1), *dh = padded(T * B, H, 1),
           *dx = padded(T * B, I, 0);
@@ -391,6 +401,90 @@ static void masks(digest *d, const kernels *k, int which)
     team_close(t);
 }
 
+static void linear(digest *d, const kernels *k, int which)
+{
+    (void)which;
+    enum { K = 37, N = 21, T = 2, B = 6, S = 3, TOKENS = T * B };
+    d->flushed = true;
+    shards p;
+    shards_init(&p, B, S, 0, 1);
+    team *t = team_open(2, k);
+    arena a = {0};
+    dense l;
+    dense_plan(&l, &a, t, K, N, T, B, true);
+    assert_true(arena_commit(&a));
+    float *W = floats(N * K, 1), *b = floats(N, 1), *x = padded(TOKENS, K, 1), *y = padded(TOKENS, N, 0),
+          *dy = padded(TOKENS, N, 1), *dx = padded(TOKENS, K, 1),
+          *g = floats((size_t)p.nodes * (N * K + N), 0);
+    const size_t outputs = TOKENS * (size_t)PAD16(N), inputs = TOKENS * (size_t)PAD16(K);
+    dense_forward(&l, t, W, b, x, y, T, B);
+    activation_relu(t, y, y, outputs);
+    activation_relu_gradient(t, dy, dy, y, outputs);
+    dense_backward(&l, t, W, x, dy, dx, T, &p, g, g + N * K, N * K + N);
+    digest_floats(d, y, outputs);
+    digest_floats(d, dx, inputs);
+    digest_floats(d, g, (size_t)p.nodes * (N * K + N));
+    activation_tanh(t, x, x, inputs);
+    activation_tanh_add_gradient(t, dx, dx, x, inputs);
+    digest_floats(d, dx, inputs);
+    float *all[] = {W, b, x, y, dy, dx, g};
+    give_back(all, sizeof all / sizeof *all, &a, t);
+}
+
+/* Concat has all but attention. */
+static void pools(digest *d, const kernels *k, int which)
+{
+    enum { W = 38, T = 5, B = 6 };
+    static const int begin[B] = {0, 2, 5, 4, 0, 1}, end[B] = {5, 5, 5, 5, 0, 3};
+    const pool_kind kind = which ? POOL_ATTENTION : POOL_CONCAT;
+    const int D = pooling_width(kind, W);
+    d->flushed = true;
+    team *t = team_open(2, k);
+    arena a = {0};
+    pooling p;
+    pooling_plan(&p, &a, kind, W, true, B);
+    assert_true(arena_commit(&a));
+    float *y = padded(T * B, W, 1), *score = padded(T * B, 1, 4), *out = padded(B, D, 0),
+          *dout = padded(B, D, 1), *dy = padded(T * B, W, 0), *dscore = padded(T * B, 1, 0);
+    pooling_start(&p);
+    for (int window = 0; window < 2; window++)
+        pooling_add(&p, t, y, score, T, B, begin, end);
+    pooling_result(&p, t, out, B);
+    pooling_backward(&p, t, dout, y, score, dy, dscore, T, B, begin, end);
+    digest_floats(d, out, B * (size_t)PAD16(D));
+    digest_floats(d, dy, T * B * (size_t)PAD16(W));
+    digest_floats(d, dscore, which ? (size_t)T * B * 16 : 0);
+    float *all[] = {y, score, out, dout, dy, dscore};
+    give_back(all, sizeof all / sizeof *all, &a, t);
+}
+
+static void classes(digest *d, const kernels *k, int which)
+{
+    (void)which;
+    enum { C = 5, B = 7, S = 3 };
+    static const float weight[C] = {1.0f, 0.5f, 2.0f, 0.25f, 3.0f};
+    static const uint32_t label[B] = {0, 4, 1, CLASS_NONE, 1, 0, 1};
+    d->flushed = true;
+    shards p;
+    shards_init(&p, B, S, 0, 1);
+    team *t = team_open(2, k);
+    for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
+        const class_loss l = {sigmoid ? 2 : C, sigmoid, 0.1, weight};
+        float *z = padded(B, class_logits(&l), 8), *g = padded(B, class_logits(&l), 0), logp[B * C];
+        double nats[SHARD_NODES_MAX];
+        const uint32_t two[B] = {0, 1, 1, CLASS_NONE, 1, 0, 1};
+        class_log_probabilities(&l, t, z, B, logp);
+        class_loss_train(&l, t, z, sigmoid ? two : label, &p, g, nats);
+        digest_floats(d, logp, (size_t)B * (size_t)l.classes);
+        digest_floats(d, g, (size_t)B * (size_t)PAD16(class_logits(&l)));
+        for (int i = 0; i < p.nodes; i++)
+            take_double(d, nats[i]);
+        free(z);
+        free(g);
+    }
+    team_close(t);
+}
+
 static const rng_place place = {
     .seed = 0xfedcba9876543210u, .row = 5, .step = 7, .purpose = RNG_TEST, .layer = 3, .time = 11};
 
@@ -468,6 +562,11 @@ const family families[] = {
     {"sums", sums, 0, false},
     {"embedding", rows_of_table, 0, false},
     {"dropout", masks, 0, false},
+    {"lengths", layer, 5, false},
+    {"dense", linear, 0, false},
+    {"concat", pools, 0, false},
+    {"attention", pools, 1, false},
+    {"class_loss", classes, 0, false},
     {"rng", random_numbers, 0, true},
     {"fill", initial_values, 0, true},
     {"dmath", double_functions, 0, true},
