@@ -60,7 +60,8 @@ const config_key config_schema[] = {
      ROW("false", "", FIXED, "the output layer uses the embedding's weights; needs embedding = hidden")},
     {AT(model, dropout), BELOW(0, 1),
      ROW("0", "probability", FIXED,
-         "of zeroing, after the embedding, between layers and, in a language model, before the output layer")},
+         "of zeroing, after the embedding, between layers and, in a language model, before the output "
+         "layer")},
     {AT(model, init), CHOICE("uniform|pytorch|word_language_model"),
      ROW("pytorch", "", FIXED,
          "initial parameters: U(-init_scale, init_scale), PyTorch's, or those of its word_language_model")},
@@ -73,9 +74,15 @@ const config_key config_schema[] = {
     {AT(model, init_from), .type = KEY_TEXT, .may_be_empty = true,
      ROW("", "", FIXED,
          "checkpoint or run directory whose parameters a fresh run begins with, words matched by name")},
+    {AT(model, vectors), .type = KEY_TEXT, .may_be_empty = true,
+     ROW("", "", FIXED,
+         "word vectors as text (word2vec, GloVe, fastText) that a fresh run's embedding begins with, where "
+         "it "
+         "has the word")},
 
     {AT(classify, pooling), CHOICE("last|mean|max|concat|attention"), WITH("task.name=classify"),
-     ROW("concat", "", FIXED, "one vector from a document's outputs; concat: last, max and mean side by side")},
+     ROW("concat", "", FIXED,
+         "one vector from a document's outputs; concat: last, max and mean side by side")},
     {AT(classify, hidden), INT(0, WIDTH_MAX), WITH("task.name=classify"),
      ROW("0", "units", FIXED, "of a linear layer with relu between pooling and output layer; 0: none")},
     {AT(classify, dropout), BELOW(0, 1), WITH("task.name=classify"),
@@ -86,7 +93,8 @@ const config_key config_schema[] = {
      ROW("0", "", FIXED, "share of each label that goes to all classes alike")},
     {AT(classify, class_weights), .type = KEY_TEXT, .may_be_empty = true, WITH("task.name=classify"),
      ROW("", "", FIXED,
-         "factors on the losses of the classes: balanced (by their counts), or comma-separated numbers in the "
+         "factors on the losses of the classes: balanced (by their counts), or comma-separated numbers in "
+         "the "
          "order of the labels; empty: all 1")},
     {AT(classify, max_length), INT(0, 1e6), WITH("task.name=classify"),
      ROW("auto", "tokens", FIXED,
