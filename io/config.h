@@ -67,6 +67,7 @@ typedef struct config {
         double init_scale;  /* uniform: U(-s, s) for every parameter */
         double forget_bias; /* lstm: added to the forget gate's rows of bias_ih after initialisation */
         char *init_from; /* checkpoint or run directory whose parameters a fresh run begins with; "" = none */
+        char *vectors;   /* text file of word vectors that its embedding begins with; "" = none */
     } model;
     struct {                    /* of task.name classify */
         int pooling;            /* config_pooling */

@@ -141,6 +141,9 @@ static status check_pairs(const config *c, error *e)
                         "gradient flows through whole documents, and classify.max_length limits these", e);
     if (c->model.tied && c->model.embedding != c->model.hidden)
         return conflict(c, "model.embedding", "model.hidden", "must be equal when model.tied is true", e);
+    if (*c->model.init_from && *c->model.vectors)
+        return conflict(c, "model.vectors", "model.init_from",
+                        "both would give the embedding its rows; leave one out", e);
     if (c->optim.nesterov && c->optim.momentum == 0)
         return conflict(c, "optim.nesterov", "optim.momentum", "Nesterov momentum needs a momentum above 0",
                         e);

@@ -74,6 +74,11 @@ const config_key config_schema[] = {
     {AT(model, init_from), .type = KEY_TEXT, .may_be_empty = true,
      ROW("", "", FIXED,
          "checkpoint or run directory whose parameters a fresh run begins with, words matched by name")},
+    {AT(model, vectors), .type = KEY_TEXT, .may_be_empty = true,
+     ROW("", "", FIXED,
+         "word vectors as text (word2vec, GloVe, fastText) that a fresh run's embedding begins with, where "
+         "it "
+         "has the word")},
 
     {AT(classify, pooling), CHOICE("last|mean|max|concat|attention"), WITH("task.name=classify"),
      ROW("concat", "", FIXED,

@@ -273,25 +273,3 @@ status vectors_read(const char *path, const vocabulary *v, int E, float *table, 
     source_close(j.in.from);
     return s;
 }
-
-/* ---- the others ---- */
-
-uint32_t vectors_fill_mean(float *table, const bool *found, uint32_t V, int E)
-{
-    const size_t width = (size_t)E;
-    uint32_t have = 0;
-    double *mean = calloc(width, sizeof *mean);
-    BUG_IF(mean == NULL, "no memory for a mean of %d numbers", E);
-    for (uint32_t id = 0; id < V; id++) {
-        have += found[id];
-        for (size_t k = 0; k < width && found[id]; k++)
-            mean[k] += (double)table[id * width + k];
-    }
-    for (size_t k = 0; k < width && have > 0; k++)
-        mean[k] /= (double)have;
-    for (uint32_t id = 0; id < V && have > 0; id++)
-        for (size_t k = 0; k < width && !found[id]; k++)
-            table[id * width + k] = fabs(mean[k]) < (double)FLT_MIN ? 0.0F : (float)mean[k];
-    free(mean);
-    return have > 0 ? V - have : 0;
-}

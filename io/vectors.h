@@ -14,10 +14,9 @@
  * What is too small for a normal float becomes 0, as the kernels would have it, so that nothing that follows
  * depends on whether the thread flushes denormals.
  *
- * Rule R8 (trainer/README.md) keeps arithmetic that can reach a parameter in kernels/.  Two things happen
- * here all the same, and both have one possible result: reading a decimal is correctly rounded (glibc does it
- * in whole numbers, on every CPU alike), and the mean below is made of +, / and one rounding to float, which
- * IEEE 754 defines to the last bit, in an order that the header fixes; no libm, no fused operation.
+ * Rule R8 (trainer/README.md) keeps arithmetic that can reach a parameter in kernels/.  Reading a decimal happens
+ * here all the same, for it has one possible result: it is correctly rounded (glibc does it in whole numbers, on
+ * every CPU alike).
  *
  * Errors: BAD_DATA with file:line, NO_MEMORY.  Threads: any.  Not collective. */
 #ifndef IO_VECTORS_H
@@ -44,10 +43,5 @@ typedef struct vectors_report {
  * words.  On failure some rows may have been written. */
 status vectors_read(const char *path, const vocabulary *v, int E, float *table, bool *found,
                     vectors_report *report, error *e);
-
-/* Writes the mean of the found rows into the others: for each column a sum in double over rising ids, divided
- * by their number, rounded to float.  Returns how many rows were written; 0 when nothing was found, for then
- * there is no mean. */
-uint32_t vectors_fill_mean(float *table, const bool *found, uint32_t V, int E);
 
 #endif

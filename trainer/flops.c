@@ -1,20 +1,20 @@
 #include "trainer/flops.h"
 
-/* Multiply-adds of a token with the weights of all layers' inputs, and of their states. */
+/* Multiply-adds of a token with the weights of all layers' inputs, and of their states, in all directions. */
 static double input_weights(const model_shape *s)
 {
-    double rows = (double)s->cell->gates * s->H;
-    return rows * s->E + rows * s->H * (s->layers - 1);
+    const double rows = (double)s->cell->gates * trunk_width(s);
+    return rows * s->E + rows * trunk_width(s) * (s->layers - 1);
 }
 
 static double state_weights(const model_shape *s)
 {
-    return (double)s->cell->gates * s->H * s->H * s->layers;
+    return (double)s->cell->gates * trunk_width(s) * s->H * s->layers;
 }
 
 double flops_of(const model_shape *s, trace_phase phase)
 {
-    const double output = (double)s->V * s->H;
+    const double output = (double)s->V * trunk_width(s);
     switch (phase) {
     case TRACE_INPUT:
     case TRACE_DX:

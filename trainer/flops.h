@@ -5,8 +5,12 @@
  *   a layer          2 G H I + 2 G H H       the same for gradients by inputs and states, and once more by weights
  *   the output       2 V H                   the same by its input, and once more by weights
  *
- * so a training step is 6 multiply-adds' worth for each weight of the products and token, G the gates of the cell,
- * I the width of a layer's input.  The embedding is no product. */
+ * so a training step is 6 operations for each weight of the products and token, G the gates of the cell, I the width of a
+ * layer's input; a bidirectional layer is two, and what reads it 2 H wide.  The embedding is no product.
+ *
+ * Of a classifier only the layers count: V is 0, for its output layers (and attention's one row) are a product a
+ * document, not a token.  All tokens of a document count alike, those in front of its last classify.backprop_steps, through
+ * which no gradient flows, too: where documents are longer than that, GFLOP/s of the backward phases are too high. */
 #ifndef TRAINER_FLOPS_H
 #define TRAINER_FLOPS_H
 

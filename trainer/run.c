@@ -251,15 +251,17 @@ static status open_log(run *r, error *e)
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
 }
 
-/* Collective.  The parameters of a run that begins: the initial ones, and over them what model.init_from has,
- * which rank 0 alone reads. */
+/* Collective.  The parameters of a run that begins: the initial ones, and over them what model.init_from or
+ * model.vectors has, which rank 0 alone reads. */
 static status fresh_parameters(run *r, transfer_report *from, error *e)
 {
-    status s = initial_parameters(r->config, &r->list, r->value, e);
-    if (!*r->config->model.init_from)
+    const config *c = r->config;
+    status s = initial_parameters(c, &r->list, r->value, e);
+    if (!*c->model.init_from && !*c->model.vectors)
         return s;
     if (s == STATUS_OK && comm_rank(r->group) == 0)
-        s = transfer_parameters(r->config, &r->corpus.vocab, &r->list, r->value, from, e);
+        s = *c->model.vectors ? transfer_vectors(c, &r->corpus.vocab, &r->list, r->value, from, e)
+                              : transfer_parameters(c, &r->corpus.vocab, &r->list, r->value, from, e);
     s = comm_agree(r->group, s, e);
     if (s == STATUS_OK)
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
@@ -307,7 +309,7 @@ static status start_state(run *r, const train_options *o, error *e)
     if (s == STATUS_OK && r->resumed)
         log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
                  (long long)r->progress.epoch);
-    else if (s == STATUS_OK && from.path[0])
+    else if (s == STATUS_OK)
         transfer_say(&from, &r->list, r->log);
 done:
     if (s != STATUS_OK && made)

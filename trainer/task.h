@@ -45,7 +45,7 @@ typedef struct task {
     void (*plan)(struct run *r, int rank, int size);
     /* Once after the arena is there and before a checkpoint is read. */
     void (*start)(struct run *r);
-    task_step (*step)(const struct run *r);
+    task_step (*step)(struct run *r);
     /* The window or batch of the step. */
     status (*read)(struct run *r, error *e);
     /* Forward and backward: gradients, and losses of this rank's shard nodes. */
@@ -56,7 +56,7 @@ typedef struct task {
     /* What a validation is judged by: the smaller the better. */
     double (*judged)(const struct run *r, const task_result *result);
     /* Lines of the log that describe the run. */
-    void (*describe)(const struct run *r);
+    void (*describe)(struct run *r);
 } task;
 
 extern const task task_lm, task_classify;

@@ -148,7 +148,40 @@ status transfer_parameters(const config *c, const vocabulary *mine, const params
     return s == STATUS_OK ? s : fail_as(e, s, "model.init_from");
 }
 
-void transfer_say(const transfer_report *report, const params *list, run_log *log)
+status transfer_vectors(const config *c, const vocabulary *mine, const params *list, float *value,
+                        transfer_report *report, error *e)
+{
+    const param *q = params_find(list, "encoder.weight");
+    const char *path = c->model.vectors;
+    bool *found = malloc(mine->size * sizeof *found);
+    *report = (transfer_report){.words = mine->size};
+    status s = found ? vectors_read(path, mine, q->cols, value + q->offset, found, &report->vectors, e)
+                     : fail(e, STATUS_NO_MEMORY, "no memory for %u words", mine->size);
+    free(found);
+    if (s == STATUS_OK && report->vectors.found == 0)
+        s = fail(e, STATUS_BAD_DATA, "%s: has none of the %u words of %s", path, mine->size, c->data.corpus);
+    if (s != STATUS_OK)
+        return fail_as(e, s, "model.vectors (model.embedding is %d)", q->cols);
+    report->unknown = mine->size - report->vectors.found;
+    snprintf(report->path, sizeof report->path, "%s", path);
+    sha256_of(value + q->offset, q->count * sizeof *value, report->digest);
+    return STATUS_OK;
+}
+
+static void say_vectors(const transfer_report *report, run_log *log)
+{
+    log_line(
+        log,
+        "encoder.weight begins with %s: %u of %u words have a vector among its %llu, the others keep their "
+        "initial values (SHA-256 of all rows %s)",
+        report->path, report->vectors.found, report->words, (unsigned long long)report->vectors.words,
+        report->digest);
+    if (report->vectors.duplicates > 0)
+        log_line(log, "%s: %llu lines repeat one of these words; the first of each counts", report->path,
+                 (unsigned long long)report->vectors.duplicates);
+}
+
+static void say_parameters(const transfer_report *report, const params *list, run_log *log)
 {
     int taken = 0;
     for (int i = 0; i < list->count; i++)
@@ -163,4 +196,12 @@ void transfer_say(const transfer_report *report, const params *list, run_log *lo
                      report->fate[i] == TRANSFER_ABSENT ? "there is none" : "another output layer");
     if (report->turned)
         log_line(log, "warning: that model reads in the other direction than data.direction here");
+}
+
+void transfer_say(const transfer_report *report, const params *list, run_log *log)
+{
+    if (report->vectors.found > 0)
+        say_vectors(report, log);
+    else if (report->path[0])
+        say_parameters(report, list, log);
 }

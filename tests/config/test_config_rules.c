@@ -77,6 +77,7 @@ static void test_other_defaults(void **state)
     assert_true(c.data.direction == DIRECTION_FORWARD && c.optim.cut_frac == 0.1 && c.optim.ratio == 32);
     assert_true(c.optim.layer_decay == 1 && c.optim.unfreeze_every_epochs == 0);
     assert_string_equal(c.model.init_from, "");
+    assert_string_equal(c.model.vectors, "");
     config_free(&c);
 }
 
@@ -144,6 +145,8 @@ static void test_rules_across_keys(void **state)
         {"optim.schedule=cosine optim.ratio=10", "only with optim.schedule=slanted"},
         {"optim.schedule=slanted optim.warmup_steps=1", "rises by itself"},
         {"optim.layer_decay=2.6 optim.unfreeze_every_epochs=1 model.init_from=x", NULL},
+        {"model.vectors=x", NULL},
+        {"model.vectors=x model.init_from=y", "both would give the embedding its rows"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         config c;

@@ -2,7 +2,7 @@
  *
  *   word2vec, GloVe, fastText, in any packing   ==  the same table, bit for bit
  *   a row                                       ==  the nearest floats of the decimals that stand in its line
- *   rows of words that the file has not         ==  as they were; after the mean, that mean
+ *   rows of words that the file has not         ==  as they were
  *   the first of two lines with one word wins, whatever stands around
  *
  * Each malformed file is refused by a sentence with file:line that names what was found and what is wanted.
@@ -302,24 +302,6 @@ static void test_memory(void **unused)
     unlink(path);
 }
 
-/* ---- the mean ---- */
-
-static void test_mean(void **unused)
-{
-    (void)unused;
-    const bool found[4] = {true, false, true, true}, none[4] = {false};
-    /* Sums that single precision would lose: 2^24 + 1 + 1. */
-    float table[8] = {16777216, 1e-38F, 9, 9, 1, -1e-38F, 1, FLT_MIN}, kept[8];
-    memcpy(kept, table, sizeof kept);
-    assert_int_equal(vectors_fill_mean(table, none, 4, 2), 0);
-    assert_memory_equal(table, kept, sizeof kept);
-    assert_int_equal(vectors_fill_mean(table, found, 4, 2), 1);
-    assert_true(table[2] == 16777218.0F / 3 && table[3] == 0); /* a third of the smallest normal is none */
-    kept[2] = table[2];
-    kept[3] = table[3];
-    assert_memory_equal(table, kept, sizeof kept);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,7 +309,7 @@ int main(void)
         cmocka_unit_test(test_first_wins), cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_one_number), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_long_lines), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_memory),     cmocka_unit_test(test_mean),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }

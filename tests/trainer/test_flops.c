@@ -62,11 +62,33 @@ static void test_by_the_list(void **state)
     }
 }
 
+/* Two layers of a classifier's trunk, by hand and by the list: 2 x 3 x 7 x (5 + 7) and 2 x 3 x 7 x (14 + 7), without
+ * the embedding and without an output layer. */
+static void test_both_directions(void **state)
+{
+    (void)state;
+    const model_shape s = {.cell = cell_find("gru"), .layers = 2, .E = 5, .H = 7, .bidirectional = true};
+    model_shape words = s;
+    words.V = 11;
+    params p;
+    params_init(&p);
+    trunk_params(&words, &p, 0);
+    double weights = 0;
+    for (int j = 0; j < p.count - 1; j++)
+        weights += p.list[j].cols > 0 ? (double)p.list[j].rows * p.list[j].cols : 0;
+    params_free(&p);
+    assert_true(weights == 42.0 * 12 + 42.0 * 21);
+    assert_true(flops_step(&s) == 6 * weights);
+    assert_true(flops_of(&s, TRACE_FORWARD) == 2 * 42.0 * 14);
+    assert_true(flops_of(&s, TRACE_DW) == 2 * weights);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_by_the_list),
+        cmocka_unit_test(test_both_directions),
     };
     return cmocka_run_group_tests_name("flops", tests, NULL, NULL);
 }

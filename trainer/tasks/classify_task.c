@@ -101,16 +101,16 @@ static void start_classify(run *r)
 }
 
 /* The epoch's order is made when its first step is looked at, after a resume too. */
-static void order_epoch(const run *r)
+static void order_epoch(run *r)
 {
-    classify_run *k = (classify_run *)&r->classify;
+    classify_run *k = &r->classify;
     if (k->ordered == r->progress.epoch)
         return;
     documents_shuffle(&k->train, (uint64_t)r->config->train.seed, (uint32_t)r->progress.epoch);
     k->ordered = r->progress.epoch;
 }
 
-static task_step classify_step(const run *r)
+static task_step classify_step(run *r)
 {
     const classify_run *k = &r->classify;
     const shards *p = &r->rows;
@@ -201,7 +201,7 @@ static void describe_documents(const run *r, const documents *d)
                  (long long)r->config->classify.max_length);
 }
 
-static void describe_classify(const run *r)
+static void describe_classify(run *r)
 {
     const classify_run *k = &r->classify;
     order_epoch(r);

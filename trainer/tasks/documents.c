@@ -124,10 +124,13 @@ static void permute(keyed *k, uint32_t n, uint64_t seed, uint32_t epoch, uint16_
     qsort(k, n, sizeof *k, by_key);
 }
 
+/* Equal lengths stay in the order in which they stand. */
 static void sort_by_length(const documents *d, keyed *k, uint32_t n, bool falling)
 {
-    for (uint32_t i = 0; i < n; i++)
-        k[i].key = falling ? UINT32_MAX - d->list[k[i].place].length : d->list[k[i].place].length;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t length = d->list[k[i].place].length;
+        k[i].key = (uint64_t)(falling ? UINT32_MAX - length : length) << 32 | i;
+    }
     qsort(k, n, sizeof *k, by_key);
 }
 

@@ -1,7 +1,7 @@
 /* documents.h - batches of labelled documents of a split, in a seeded order, bucketed by length (rules R1, R3, R4).
  *
  *   an epoch   all labelled documents in an order that is a function of (seed, epoch)
- *              | pool: POOL_BATCHES * B of them, sorted by length | pool | ... | last pool, what is left |
+ *              | pool: POOL_BATCHES * B of them, sorted by length, equal ones as they were | pool | ... | what is left |
  *              | batch | batch | ...                              each B neighbours: documents of about one length
  *              and the batches again in a seeded order
  *

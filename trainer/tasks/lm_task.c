@@ -87,7 +87,7 @@ static uint64_t window_at(const run *r)
     return (uint64_t)r->progress.window;
 }
 
-static task_step lm_step(const run *r)
+static task_step lm_step(run *r)
 {
     const config *c = r->config;
     const uint64_t tokens = lm_window_tokens(&r->lm.train, window_at(r));
@@ -139,7 +139,7 @@ static double judged_by_loss(const run *r, const task_result *result)
     return result->nats / (double)result->predicted;
 }
 
-static void describe_lm(const run *r)
+static void describe_lm(run *r)
 {
     const config *c = r->config;
     log_line(r->log, "windows of %lld, %lld batches an epoch (%llu tokens dropped)", (long long)c->data.bptt,
