@@ -335,6 +335,11 @@ status labelled_next(labelled *r, labelled_document *d, bool *more, error *e)
     return s;
 }
 
+bool labelled_has_labels(const labelled *r)
+{
+    return is_table(r) ? r->label != SIZE_MAX : r->format == LABELLED_JSONL;
+}
+
 uint64_t labelled_replaced(const labelled *r)
 {
     return r->records.replaced;

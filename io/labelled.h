@@ -54,6 +54,8 @@ typedef struct labelled labelled;
 status labelled_open(labelled **r, const source_place *place, labelled_format format,
                      const labelled_settings *settings, error *e);
 status labelled_next(labelled *r, labelled_document *d, bool *more, error *e);
+/* May documents have labels?  Never those of LINES, those of a table if it has the column, those of JSON always. */
+bool labelled_has_labels(const labelled *r);
 uint64_t labelled_replaced(const labelled *r); /* invalid parts that became U+FFFD so far */
 void labelled_close(labelled *r);              /* NULL is fine */
 

@@ -49,6 +49,60 @@ void embedding_gather(const embedding *m, team *t, const float *W, const uint32_
     team_run(t, gather_body, &(gather_job){m, W, id, x, (size_t)T * (size_t)B});
 }
 
+typedef struct scale_job {
+    float *x;
+    const float *s;
+    size_t Ep, B, tokens;
+} scale_job;
+
+static void scale_body(member *m, void *arg)
+{
+    const scale_job *j = arg;
+    for (long i; (i = team_claim(m, (long)((j->tokens + TOKENS_PER_TASK - 1) / TOKENS_PER_TASK))) >= 0;) {
+        size_t first = (size_t)i * TOKENS_PER_TASK;
+        for (size_t token = first; token < j->tokens && token < first + TOKENS_PER_TASK; token++)
+            for (size_t e = 0; e < j->Ep; e++)
+                j->x[token * j->Ep + e] *= j->s[token % j->B];
+    }
+    team_barrier(m);
+}
+
+void embedding_scale(const embedding *m, team *t, const float *s, int T, int B, float *x)
+{
+    team_run(t, scale_body, &(scale_job){x, s, (size_t)m->Ep, (size_t)B, (size_t)T * (size_t)B});
+}
+
+typedef struct slopes_job {
+    const embedding *m;
+    const float *W, *dx;
+    const uint32_t *id;
+    double *out;
+    size_t tokens;
+} slopes_job;
+
+static void slopes_body(member *m, void *arg)
+{
+    const slopes_job *j = arg;
+    const size_t E = (size_t)j->m->E, Ep = (size_t)j->m->Ep;
+    for (long i; (i = team_claim(m, (long)((j->tokens + TOKENS_PER_TASK - 1) / TOKENS_PER_TASK))) >= 0;) {
+        size_t first = (size_t)i * TOKENS_PER_TASK;
+        for (size_t token = first; token < j->tokens && token < first + TOKENS_PER_TASK; token++) {
+            const float *w = j->W + (size_t)j->id[token] * E, *dx = j->dx + token * Ep;
+            double sum = 0.0;
+            for (size_t e = 0; e < E; e++)
+                sum += (double)w[e] * (double)dx[e];
+            j->out[token] = sum;
+        }
+    }
+    team_barrier(m);
+}
+
+void embedding_slopes(const embedding *m, team *t, const float *W, const uint32_t *id, const float *dx, int T,
+                      int B, double *out)
+{
+    team_run(t, slopes_body, &(slopes_job){m, W, dx, id, out, (size_t)T * (size_t)B});
+}
+
 /* Counting sort of the window's tokens, visited by (shard, time, row), by word: stable, so that this order
  * stays inside a word.  start[v] counts up to where word v ends, which is where v+1 starts. */
 static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const shards *p)

@@ -8,6 +8,10 @@
  * tree.  A row that no token of a shard names counts as +0, so that sparse storage and dense sums agree bit
  * for bit.  Only rows of words of the window are visited, and those of the window before, which become +0 again.
  *
+ * scale:   x[t,b,:] *= s[b]
+ * slopes:  out[t,b] = sum over e of W[id[t,b],e] dx[t,b,e], one chain in double precision: how what dx is a
+ *          gradient of changes as the word's vector gets longer
+ *
  * Threads: call from outside a parallel region.  Not collective. */
 #ifndef KERNELS_EMBEDDING_H
 #define KERNELS_EMBEDDING_H
@@ -40,6 +44,9 @@ typedef struct embedding_rows {
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B);
 void embedding_gather(const embedding *m, team *t, const float *W, const uint32_t *id, int T, int B,
                       float *x);
+void embedding_scale(const embedding *m, team *t, const float *s, int T, int B, float *x);
+void embedding_slopes(const embedding *m, team *t, const float *W, const uint32_t *id, const float *dx, int T,
+                      int B, double *out);
 /* dx (T,B,Ep), rows are p's; node n at dW + n*stride: afterwards all of its (V,E) is the gradient, +0 in rows
  * without tokens.  Between two calls with the same dW, stride and number of nodes the caller leaves dW as it
  * is, but for the rows `changed` of node 0, which may hold anything (a rank that sums the partials of all ranks

@@ -101,6 +101,10 @@ static void put_document(FILE *out, const explain_document *d)
         put_text(out, d->truth);
         fprintf(out, "</b>: %s", strcmp(d->truth, d->predicted) == 0 ? "right" : "wrong");
     }
+    if (d->note != NULL) {
+        fputs("<br>\n", out);
+        put_text(out, d->note);
+    }
     fputs("</p>\n<p class=\"text\" lang=\"\" dir=\"auto\">\n", out);
     for (size_t i = 0; i < d->words; i++)
         put_word(out, d, i, largest);

@@ -35,6 +35,7 @@ typedef struct explain_document {
     const char *predicted; /* its label by the model */
     double probability;    /* of that label */
     const char *truth;     /* its own label, NULL where it is unknown */
+    const char *note;      /* what else is to be said of it, NULL: nothing */
     size_t words;
     const char *const *word; /* (words) byte strings, not NUL-terminated */
     const size_t *bytes;     /* (words) their lengths */

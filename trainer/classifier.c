@@ -109,7 +109,8 @@ static trunk_window window_of(classifier *m, const class_batch *batch, int first
                           .p = p,
                           .step = step,
                           .time0 = (uint16_t)(first - batch->steps),
-                          .trains = trains};
+                          .trains = trains,
+                          .scale = batch->scale};
 }
 
 static void pool_window(classifier *m, team *t, const float *value, const trunk_window *w, const float *y)

@@ -56,6 +56,7 @@ typedef struct class_batch {
     const uint32_t *ids;   /* (steps,B); what is outside of a document is any id < V */
     const int *length;     /* (B), 0 to steps */
     const uint32_t *label; /* (B), CLASS_NONE: not looked at */
+    const float *scale;    /* (B), as a trunk_window's; NULL: nothing is scaled */
 } class_batch;
 
 /* One step of training: loss and gradients, both as sums over documents.  step: optimiser steps done so far (for the

@@ -42,6 +42,8 @@ status inference_open(inference *f, const char *path, config_task wanted, error 
 status inference_plan(inference *f, team *t, int T, int B, error *e)
 {
     const bool classifies = f->config.task.name == TASK_CLASSIFY;
+    params_free(&f->list);
+    arena_free(&f->memory);
     if (classifies)
         classifier_params(&f->classes, &f->list, 1);
     else

@@ -34,7 +34,8 @@ typedef struct inference {
 } inference;
 
 /* Opens and checks the file, which must hold a model of this task (config.task.name): BAD_CHECKPOINT tells which command
- * is for the other.  Then inference_plan takes the memory for windows of T steps and B rows. */
+ * is for the other.  Then inference_plan takes the memory for windows of T steps and B rows; once more, for
+ * others. */
 status inference_open(inference *f, const char *path, config_task wanted, error *e);
 /* The same for a command that takes both. */
 status inference_open_any(inference *f, const char *path, error *e);

@@ -190,6 +190,8 @@ const float *trunk_forward(trunk *m, team *t, const float *value, const trunk_wi
     const model_shape *s = &m->shape;
     BUG_IF(w->T > m->T || w->B > m->B, "window %dx%d in a plan of %dx%d", w->T, w->B, m->T, m->B);
     embedding_gather(&m->embedding, t, value + encoder_param(m)->offset, w->ids, w->T, w->B, m->x);
+    if (w->scale)
+        embedding_scale(&m->embedding, t, w->scale, w->T, w->B, m->x);
     if (w->trains && s->dropout > 0)
         drop(m, t, w, 0, m->x, m->x, s->E);
     const float *x = m->x;
@@ -245,8 +247,16 @@ void trunk_backward(trunk *m, team *t, const float *value, const trunk_window *w
     if (s->dropout > 0)
         drop(m, t, w, 0, down, down, s->E);
     const param *encoder = encoder_param(m);
-    embedding_scatter(&m->embedding, t, w->ids, down, w->T, w->B, w->p, m->summed,
-                      gradient + (s->tied ? m->list->scatter : encoder->offset), stride);
+    if (!w->scale)
+        embedding_scatter(&m->embedding, t, w->ids, down, w->T, w->B, w->p, m->summed,
+                          gradient + (s->tied ? m->list->scatter : encoder->offset), stride);
     if (ready)
         ready(arg, s->tied ? m->list->buckets : encoder->bucket);
+}
+
+void trunk_slopes(const trunk *m, team *t, const float *value, const uint32_t *ids, int T, int B,
+                  double *slope)
+{
+    const float *dx = m->gradient[m->shape.layers % 2]; /* each layer's backward has changed sides */
+    embedding_slopes(&m->embedding, t, value + encoder_param(m)->offset, ids, dx, T, B, slope);
 }

@@ -82,15 +82,21 @@ typedef struct trunk_window {
     uint32_t step;          /* optimiser steps done so far, for the masks */
     uint16_t time0;         /* of the window in its sequence, likewise */
     bool trains;            /* dropout is on */
+    const float *scale;     /* (B) multiplies the embedded input of each row; NULL: nothing does */
 } trunk_window;
 
 /* Carries state; returns the output (T,B,PAD16(width)), good until the next call. */
 const float *trunk_forward(trunk *m, team *t, const float *value, const trunk_window *w);
 /* After trunk_forward of the same window, which was for training.  m->gradient[0] holds the gradient by the output and is
  * overwritten, as is m->gradient[1].  gradient + n*stride: slab of gradients of node n, written.  ready(arg, bucket) is called as
- * soon as a wire bucket (params.h) is complete, in the order in which they finish; may be NULL. */
+ * soon as a wire bucket (params.h) is complete, in the order in which they finish; may be NULL.  Where the input was scaled the
+ * embedding's gradient is left alone. */
 typedef void (*model_ready)(void *arg, int bucket);
 void trunk_backward(trunk *m, team *t, const float *value, const trunk_window *w, float *gradient,
                     size_t stride, model_ready ready, void *arg);
+/* After trunk_backward of a window with these ids: slope (T,B) of the loss along each word's own vector
+ * (embedding.h), with the gradient by the embedded input, scaled if it was. */
+void trunk_slopes(const trunk *m, team *t, const float *value, const uint32_t *ids, int T, int B,
+                  double *slope);
 
 #endif

@@ -8,12 +8,18 @@
 
 /* ---- which documents ---- */
 
+void documents_keep(const documents_cut *cut, uint64_t length, uint64_t *first, uint64_t *kept)
+{
+    const bool longer = cut->max_length > 0 && length > (uint64_t)cut->max_length;
+    *kept = longer ? (uint64_t)cut->max_length : length;
+    *first = longer && cut->keep_end ? length - *kept : 0;
+}
+
 static document_view view_of(const corpus_documents *from, uint64_t i, documents_cut cut)
 {
-    const uint64_t first = from->start[i], length = from->start[i + 1] - first;
-    const bool longer = cut.max_length > 0 && length > (uint64_t)cut.max_length;
-    const uint64_t kept = longer ? (uint64_t)cut.max_length : length;
-    return (document_view){.first = longer && cut.keep_end ? first + length - kept : first,
+    uint64_t first, kept;
+    documents_keep(&cut, from->start[i + 1] - from->start[i], &first, &kept);
+    return (document_view){.first = from->start[i] + first,
                            .length = (uint32_t)kept,
                            .label = from->label[i],
                            .index = (uint32_t)i};

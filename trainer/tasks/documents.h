@@ -57,6 +57,9 @@ typedef struct documents_cut {
     bool backward; /* data.direction: documents are read from their end to their start */
 } documents_cut;
 
+/* Which of a document's tokens are read: *kept of them from *first on. */
+void documents_keep(const documents_cut *cut, uint64_t length, uint64_t *first, uint64_t *kept);
+
 /* B rows in S shards, for rank `rank` of `size`.  A split without labelled documents: BAD_DATA. */
 status documents_open(documents *d, const corpus *c, split_name split, documents_cut cut, int B, int S,
                       int rank, int size, error *e);
