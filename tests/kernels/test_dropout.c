@@ -3,7 +3,8 @@
  *   y  ==  x * (rng_uniform(place of the element) >= p ? scale : 0)     everywhere, in place or not
  *
  * rng_uniform is Random123's generator, pinned by test_rng; the kernel has its own vector form of it.  Cut
- * by ranks: a rank's rows get the masks that they have in the whole batch. */
+ * by ranks: a rank's rows get the masks that they have in the whole batch.  Cut in time: a window that begins at time0
+ * gets the masks of those times. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +37,8 @@ static void expected(const dropout *d, int n, int ld)
     const float scale = (float)(1.0 / (1.0 - d->p));
     for (int t = 0; t < T; t++)
         for (int b = 0; b < B; b++) {
-            rng_place place = {d->seed, d->row0 + (uint32_t)b, d->step, RNG_DROPOUT, d->layer, (uint16_t)t};
+            rng_place place = {d->seed,  d->row0 + (uint32_t)b,   d->step, RNG_DROPOUT,
+                               d->layer, (uint16_t)(d->time0 + t)};
             for (int j = 0; j < n; j++) {
                 int i = (t * B + b) * ld + j;
                 want[i] = x[i] * ((double)rng_uniform(&place, (uint32_t)j) >= d->p ? scale : 0.0f);
@@ -74,7 +76,7 @@ static void test_masks(void **state)
                 0x123456789abcdef0u + (uint64_t)n, 70001, (uint32_t)n * 1000003u, RNG_DROPOUT, 3, 2};
             p[6] = (double)rng_uniform(&place, (uint32_t)n / 2); /* exactly at the limit: kept */
             for (int i = 0; i < 7; i++)
-                check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000, 0}, n);
+                check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000, (uint16_t)(n * i)}, n);
         }
         team_close(t);
     }
@@ -96,6 +98,25 @@ static void test_ranks(void **state)
     dropout_apply(&d, t, got, mine, T, 2, n, ld);
     for (int i = 0; i < T * 2; i++)
         assert_true(same_bits("a rank's rows", got + i * ld, y + ((i / 2) * B + 2 + i % 2) * ld, n));
+    team_close(t);
+}
+
+/* Steps 1 and 2 as a window of their own; time counts modulo 2^16. */
+static void test_windows(void **state)
+{
+    (void)state;
+    enum { n = 33, ld = PAD16(n) };
+    team *t = team_open(2, kernels_select(NULL));
+    dropout d = {.p = 0.4, .seed = 8, .step = 5, .layer = 1, .time0 = 65534};
+    fill();
+    dropout_apply(&d, t, y, x, T, B, n, ld);
+    d.time0 = 65535;
+    dropout_apply(&d, t, x + B * ld, x + B * ld, T - 1, B, n, ld);
+    for (int i = B; i < T * B; i++)
+        assert_true(same_bits("a later window", x + i * ld, y + i * ld, n));
+    d.time0 = 65533;
+    dropout_apply(&d, t, x, x, 1, B, n, ld);
+    assert_true(memcmp(x, y, n * sizeof *x) != 0);
     team_close(t);
 }
 
@@ -131,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_windows),
         cmocka_unit_test(test_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ void class_net_open(class_net *n, const class_plan *plan, const classifier_shape
     classifier_params(s, &n->list, plan->size);
     shards_init(&n->rows, plan->B, plan->S, plan->rank, plan->size);
     const size_t gradients = (size_t)n->rows.nodes * n->list.gradient_floats * sizeof(float);
-    classifier_plan(&n->model, &n->arena, n->team, s, &n->list, plan->T, n->rows.rows, true);
+    classifier_plan(&n->model, &n->arena, n->team, s, &n->list, plan->T, n->rows.rows, !plan->evaluates);
     arena_add(&n->arena, "value", (void **)&n->value, n->list.floats * sizeof(float));
     arena_add(&n->arena, "gradient", (void **)&n->gradient, gradients);
     arena_add(&n->arena, "gradient when ready", (void **)&n->left, gradients);

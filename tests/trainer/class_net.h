@@ -10,6 +10,7 @@ typedef struct class_plan {
     int threads;
     int T, B, S;    /* of windows; rows and shards over all ranks */
     int rank, size; /* which share of them */
+    bool evaluates; /* planned without backward */
 } class_plan;
 
 typedef struct class_net {

@@ -143,7 +143,7 @@ static void check_model(const golden *g, const kernels *table, int S)
     uint32_t s = 1;
     const param *list[TENSORS_MAX];
     class_net n;
-    class_net_open(&n, &(class_plan){table, 2, LONGEST, B, S, 0, 1}, &g->shape, 0.0f);
+    class_net_open(&n, &(class_plan){table, 2, LONGEST, B, S, 0, 1, false}, &g->shape, 0.0f);
     const int tensors = named(g, &n.list, list);
     for (int i = 0; i < tensors; i++)
         for (size_t k = 0; k < list[i]->count; k++)

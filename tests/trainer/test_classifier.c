@@ -3,8 +3,8 @@
  *   log p, loss     ==  class_oracle.h                                                       to 3e-6
  *   all gradients   ==  finite differences of class_oracle.h's loss, of documents longer than a window too, whose
  *                       earlier steps keep the parameters that they had                      to 2e-5 of the largest
- *   a document alone, at any padding, in windows of any length, with any threads and table   bit for bit
- *     ==  the document in its batch
+ *   a document alone, at any padding, in windows of any length, with any threads and table, planned with backward or
+ *     without  ==  the document in its batch                                                 bit for bit
  *   training in a window longer than the documents, at any padding  ==  in one as long       bit for bit
  *   the rows cut among any ranks, any threads, any table            ==  one of each          bit for bit
  *
@@ -92,7 +92,7 @@ static void check_gradients(const classifier_shape *s, int T, const char *more)
 {
     class_net n;
     class_batch batch = class_batch_open(s, lengths, B, STEPS);
-    class_net_open(&n, &(class_plan){kernels_select(NULL), 2, T, B, S, 0, 1}, s, 0.7f);
+    class_net_open(&n, &(class_plan){kernels_select(NULL), 2, T, B, S, 0, 1, false}, s, 0.7f);
     double *value = malloc(n.list.floats * sizeof *value), *early = malloc(n.list.floats * sizeof *early);
     assert_true(value && early);
     for (size_t i = 0; i < n.list.floats; i++)
@@ -184,6 +184,36 @@ static void test_wide(void **unused)
     check_gradients(&s, STEPS, "wide");
 }
 
+/* Nothing but empty documents: the bias alone decides and learns. */
+static void test_empty(void **unused)
+{
+    (void)unused;
+    static const int none[2] = {0, 0};
+    for (int kind = 0; kind < POOLS; kind++) {
+        const classifier_shape s = shape_of(1, 2, kind % 2, kind);
+        class_batch batch = class_batch_open(&s, none, 2, 1);
+        class_net n;
+        class_net_open(&n, &(class_plan){kernels_select(NULL), 1, 1, 2, 1, 0, 1, false}, &s, 0.7f);
+        const param *bias = params_find(&n.list, "decoder.bias");
+        double logp[2][3] = {{0}}, z[3], sum = 0, want = 0;
+        for (int c = 0; c < 3; c++)
+            sum += exp(z[c] = (double)n.value[bias->offset + (size_t)c]);
+        for (int b = 0; b < 2; b++)
+            for (int c = 0; c < 3; c++) {
+                logp[b][c] = z[c] - log(sum);
+                want -= batch.label[b] == (uint32_t)c ? logp[b][c] : 0;
+            }
+        float got[2][3];
+        assert_true(close_double("empty documents", class_net_train(&n, &batch, STEP), want, 1e-6));
+        for (size_t i = 0; i < n.list.floats; i++)
+            assert_true((n.gradient[i] != 0.0f) == (i >= bias->offset && i < bias->offset + 3));
+        classifier_score(&n.model, n.team, n.value, &batch, got[0]);
+        assert_true(close_floats("empty documents", got[0], logp[0], 6, 1.0, 1e-6));
+        class_batch_close(&batch);
+        class_net_close(&n);
+    }
+}
+
 /* ---- the same bits ---- */
 
 static void score_alone(class_net *n, const class_batch *batch, const float *want, const char *what)
@@ -210,12 +240,12 @@ static void check_scores(const classifier_shape *s)
     char what[200];
     int count;
     const kernels *const *all = kernels_all(&count);
-    class_net_open(&n, &(class_plan){kernels_select("scalar"), 1, STEPS, B, S, 0, 1}, s, 0.7f);
+    class_net_open(&n, &(class_plan){kernels_select("scalar"), 1, STEPS, B, S, 0, 1, false}, s, 0.7f);
     classifier_score(&n.model, n.team, n.value, &batch, want);
     class_net_close(&n);
     for (int k = 0; k < count; k++)
         for (int T = s->trunk.bidirectional ? STEPS : 1; T <= STEPS + 2 && kernels_usable(all[k]); T += 2) {
-            class_net_open(&n, &(class_plan){all[k], 1 + T % 4, T, B, S, 0, 1}, s, 0.7f);
+            class_net_open(&n, &(class_plan){all[k], 1 + T % 4, T, B, S, 0, 1, T % 3 > 0}, s, 0.7f);
             describe(what, s, kernels_name(all[k]));
             classifier_score(&n.model, n.team, n.value, &batch, got);
             assert_true(same_bits(what, got, want, (size_t)(B * s->loss.classes)));
@@ -252,7 +282,7 @@ static void check_training(const classifier_shape *s)
     const size_t floats = list.floats;
     params_free(&list);
     double want_nats, nats;
-    const class_plan first = {kernels_select("scalar"), 1, STEPS, B, S, 0, 1};
+    const class_plan first = {kernels_select("scalar"), 1, STEPS, B, S, 0, 1, false};
     float *want = train(s, &first, 0, STEP, &want_nats);
     int count;
     const kernels *const *all = kernels_all(&count);
@@ -260,7 +290,8 @@ static void check_training(const classifier_shape *s)
         for (int way = 0; way < 8 && kernels_usable(all[k]); way++) {
             const int ranks = way < 4 ? 1 : way - 2; /* 1 1 1 1 2 3 4 5 */
             const int more = way == 2 || way == 3 || way == 6 ? 4 : 0;
-            const class_plan plan = {all[k], 1 + way % 4, STEPS + more + 2 * (way % 2), B, S, 0, ranks};
+            const class_plan plan = {all[k], 1 + way % 4, STEPS + more + 2 * (way % 2), B, S, 0,
+                                     ranks,  false};
             char what[200], more_text[80];
             snprintf(more_text, sizeof more_text, "%s, %d ranks, T %d, %d more", kernels_name(all[k]), ranks,
                      plan.T, more);
@@ -299,10 +330,11 @@ static void test_truncated_bits(void **unused)
     params list;
     classifier_params(&s, &list, 1);
     double want_nats, nats;
-    float *want = train(&s, &(class_plan){kernels_select("scalar"), 1, 4, B, S, 0, 1}, 0, STEP, &want_nats);
+    float *want =
+        train(&s, &(class_plan){kernels_select("scalar"), 1, 4, B, S, 0, 1, false}, 0, STEP, &want_nats);
     for (int ranks = 1; ranks <= S; ranks++) {
-        float *got =
-            train(&s, &(class_plan){kernels_select(NULL), ranks, 4, B, S, 0, ranks}, ranks, STEP, &nats);
+        float *got = train(&s, &(class_plan){kernels_select(NULL), ranks, 4, B, S, 0, ranks, false}, ranks,
+                           STEP, &nats);
         assert_true(same_bits("truncated", got, want, list.floats));
         assert_memory_equal(&nats, &want_nats, sizeof nats);
         free(got);
@@ -319,7 +351,7 @@ static void test_bits_differ(void **unused)
         classifier_shape s = shape_of(1, 1, false, POOL_MEAN);
         *(place ? &s.dropout : &s.trunk.dropout) = 0.4;
         double nats[3];
-        const class_plan plan = {kernels_select(NULL), 1, STEPS, B, S, 0, 1};
+        const class_plan plan = {kernels_select(NULL), 1, STEPS, B, S, 0, 1, false};
         for (uint32_t i = 0; i < 2; i++)
             free(train(&s, &plan, 0, i, &nats[i]));
         s.trunk.seed++;
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_empty),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_truncated_bits),
         cmocka_unit_test(test_bits_differ),
