@@ -42,6 +42,20 @@ static void print_tensors(const container *c)
     }
 }
 
+/* What a validation of the run is judged by. */
+static void print_best(const container *checkpoint, double judged)
+{
+    config c;
+    config_init(&c);
+    const bool known = checkpoint_config(checkpoint, &c, NULL) == STATUS_OK;
+    const bool classifies = known && c.task.name == TASK_CLASSIFY;
+    if (classifies && c.classify.best_by == BEST_BY_ACCURACY)
+        printf("best validation: accuracy %.2f %%\n", 100.0 * (1.0 - judged));
+    else
+        printf("best validation: %.6f nats per %s\n", judged, classifies ? "document" : "token");
+    config_free(&c);
+}
+
 static void print_meta(const container *c)
 {
     static const char *const texts[] = {"format", "level", "version", "corpus"};
@@ -56,7 +70,7 @@ static void print_meta(const container *c)
         if (record_get_int(c->meta, numbers[i], &number))
             printf("%s: %" PRId64 "\n", numbers[i], number);
     if (record_get_double(c->meta, "best_nats", &real) && isfinite(real)) /* inf: there was none */
-        printf("best validation: %.6f nats per token\n", real);
+        print_best(c, real);
     if (record_get_double(c->meta, "cross_entropy", &real))
         printf("exact cross-entropy: %.6f nats per token\n", real);
     if (record_get_text(c->meta, "config", &text))

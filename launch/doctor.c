@@ -186,18 +186,21 @@ static void print_estimate(const report *r, const run_estimate *x)
                 c->run.dir);
 }
 
-static status estimate(const report *r, uint32_t V, error *e)
+/* Data that no training could begin with is told, and no error: whatever is found is examined. */
+static status estimate(const report *r, const corpus *data, error *e)
 {
     run_estimate x = {0};
     const kernels *k = kernels_select(NULL);
     team *t = k != NULL ? team_open(r->threads, k) : NULL;
     if (t == NULL)
         return fail(e, STATUS_NO_MEMORY, "no memory for %d threads", r->threads);
-    status s = run_estimate_bytes(r->q->config, V, t, 0, r->ranks, &x, e);
+    status s = run_estimate_bytes(r->q->config, data, t, 0, r->ranks, &x, e);
     if (s == STATUS_OK)
         print_estimate(r, &x);
+    else if (s == STATUS_BAD_DATA)
+        fprintf(r->out, "warning: no estimate of memory and disk: %s\n", e->text);
     team_close(t);
-    return s;
+    return s == STATUS_BAD_DATA ? STATUS_OK : s;
 }
 
 doctor_cut doctor_cut_of(int S, int ranks)
@@ -255,7 +258,7 @@ static status print_configuration(const report *r, error *e)
     } else {
         fprintf(r->out, "corpus       %s: %" PRIu64 " training tokens, vocabulary %" PRIu32 "\n",
                 c->data.corpus, data.tokens[SPLIT_TRAIN], data.vocab.size);
-        status s = estimate(r, data.vocab.size, e);
+        status s = estimate(r, &data, e);
         corpus_close(&data);
         if (s != STATUS_OK)
             return s;

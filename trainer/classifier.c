@@ -115,6 +115,7 @@ static trunk_window window_of(classifier *m, const class_batch *batch, int first
 
 static void pool_window(classifier *m, team *t, const float *value, const trunk_window *w, const float *y)
 {
+    team_phase(t, TRACE_LOGITS); /* and so are the head and the output layer, behind the last window */
     if (m->shape.pooling == POOL_ATTENTION) {
         const size_t n = (size_t)w->T * (size_t)w->B * (size_t)PAD16(trunk_width(&m->shape.trunk));
         activation_tanh(t, m->squashed, y, n);

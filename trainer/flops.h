@@ -8,7 +8,7 @@
  * so a training step is 6 operations for each weight of the products and token, G the gates of the cell, I the width of a
  * layer's input; a bidirectional layer is two, and what reads it 2 H wide.  The embedding is no product.
  *
- * Of a classifier only the layers count: V is 0, for its output layers (and attention's one row) are a product a
+ * Of a classifier ("logits" are pooling and output layers) only the recurrent layers count: V is 0, for its output layers (and attention's one row) are a product a
  * document, not a token.  All tokens of a document count alike, those in front of its last classify.backprop_steps, through
  * which no gradient flows, too: where documents are longer than that, GFLOP/s of the backward phases are too high. */
 #ifndef TRAINER_FLOPS_H

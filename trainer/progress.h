@@ -14,16 +14,16 @@
 #include <stdint.h>
 
 typedef struct train_progress {
-    int64_t step;            /* optimiser steps done */
-    int64_t epoch;           /* the epoch being trained, from 1; epochs + 1 when all are done */
-    int64_t window;          /* windows of it done */
-    int64_t tokens;          /* real tokens trained on, over all epochs */
-    double best_nats;        /* best validation so far; infinity before the first */
-    int64_t best_step;       /* where it stands; -1 before the first */
-    int64_t stale;           /* validations since the best */
-    int64_t waited;          /* plateau: validations without improvement since the factor last moved */
-    double factor;           /* plateau's factor on the rate */
-    double epoch_nats;       /* loss of this epoch so far, and of how many tokens or documents */
+    int64_t step;      /* optimiser steps done */
+    int64_t epoch;     /* the epoch being trained, from 1; epochs + 1 when all are done */
+    int64_t window;    /* windows of it done */
+    int64_t tokens;    /* real tokens trained on, over all epochs */
+    double best_nats;  /* best validation so far, as the task judges it (task.h); infinity before the first */
+    int64_t best_step; /* where it stands; -1 before the first */
+    int64_t stale;     /* validations since the best */
+    int64_t waited;    /* plateau: validations without improvement since the factor last moved */
+    double factor;     /* plateau's factor on the rate */
+    double epoch_nats; /* loss of this epoch so far, and of how many tokens or documents */
     int64_t epoch_predicted; /* "epoch_tokens" in a file */
     struct {
         double nats;

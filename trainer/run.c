@@ -393,19 +393,20 @@ bool run_finished(const run *r)
            (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
 }
 
-status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out,
+status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank, int size, run_estimate *out,
                           error *e)
 {
-    run r = {.config = c, .team = t, .task = run_task(c)};
+    run r = {.config = c, .team = t, .task = run_task(c), .corpus = *data};
     int B = (int)c->data.batch_size, S = (int)c->data.shards;
-    status s = run_shape(c, V, &r.shape, e);
-    if (s != STATUS_OK)
-        return s;
     if (size > S)
         return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard", size, S);
-    s = r.task->imagine(&r, V, rank, size, e);
-    if (s != STATUS_OK)
+    status s = run_shape(c, data->vocab.size, &r.shape, e);
+    if (s == STATUS_OK)
+        s = r.task->open(&r, rank, size, e);
+    if (s != STATUS_OK) {
+        r.task->close(&r);
         return s;
+    }
     r.task->parameters(&r, size);
     plan_memory(&r, rank, size, out);
     for (int i = 0; size > 1 && i < size; i++) { /* each rank sends this one's piece of each of its nodes */
@@ -420,5 +421,6 @@ status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int si
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
     arena_free(&r.memory);
     params_free(&r.list);
+    r.task->close(&r);
     return STATUS_OK;
 }

@@ -90,13 +90,14 @@ bool run_finished(const run *r);
 
 /* The shape of the trunk that a configuration and a vocabulary size ask for. */
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e);
-/* Bytes of memory that rank `rank` of `size` would take for this configuration, and of a checkpoint
- * (without its vocabulary); for doctor. Nothing is allocated.  Not collective. */
+/* Bytes of memory that rank `rank` of `size` would take for this configuration on this corpus, and of a checkpoint
+ * (without its vocabulary); for doctor.  None of it is taken.  Errors are those that a run would begin with.  Not
+ * collective. */
 typedef struct run_estimate {
     size_t parameters, gradients, optimizer, activations, exchange, total, checkpoint;
     uint64_t parameter_count;
 } run_estimate;
-status run_estimate_bytes(const config *c, uint32_t V, team *t, int rank, int size, run_estimate *out,
+status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank, int size, run_estimate *out,
                           error *e);
 
 #endif

@@ -49,10 +49,10 @@ double schedule_rate(const config *c, const train_progress *p, int64_t steps_in_
     return p->step < warmup ? lr * (double)(p->step + 1) / (double)warmup : lr;
 }
 
-bool schedule_validated(const config *c, train_progress *p, double nats)
+bool schedule_validated(const config *c, train_progress *p, double judged)
 {
-    if (nats < p->best_nats) {
-        p->best_nats = nats;
+    if (judged < p->best_nats) {
+        p->best_nats = judged;
         p->best_step = p->step;
         p->stale = p->waited = 0;
         return true;

@@ -19,7 +19,7 @@
 
 /* steps_in_all: optimiser steps of all epochs. */
 double schedule_rate(const config *c, const train_progress *p, int64_t steps_in_all);
-/* After a validation: keeps the best, moves the plateau's factor; true if it improved. */
-bool schedule_validated(const config *c, train_progress *p, double nats);
+/* After a validation, which the task judges (task.h), the smaller the better: keeps the best, moves the plateau's factor; true if it improved. */
+bool schedule_validated(const config *c, train_progress *p, double judged);
 
 #endif

@@ -38,8 +38,6 @@ typedef struct task {
      * steps_per_epoch.  Not collective; each rank fails for itself. */
     status (*open)(struct run *r, int rank, int size, error *e);
     void (*close)(struct run *r);
-    /* The same, but without a corpus, for the estimate of memory: `V` words. */
-    status (*imagine)(struct run *r, uint32_t V, int rank, int size, error *e);
     /* The list of parameters, for a group of `size` ranks; then all memory that is the task's. */
     void (*parameters)(struct run *r, int size);
     void (*plan)(struct run *r, int rank, int size);

@@ -209,7 +209,7 @@ step_of() { # FILE
 
 numbers() { # RUN_DIR : all of metrics.jsonl that may depend on the step alone
     grep -E '"type": "(step|valid)"' "$1/metrics.jsonl" |
-        grep -oE '"(type|step|epoch|tokens|loss|lr|grad_norm|predicted)": [^,}]*'
+        grep -oE '"(type|step|epoch|tokens|loss|lr|grad_norm|predicted|accuracy)": [^,}]*'
 }
 
 damage() { # FILE OFFSET : turns over one bit

@@ -61,24 +61,6 @@ static void close_classify(run *r)
     free(r->classify.weights);
 }
 
-/* Of the documents only what the configuration allows at most is known, and of the classes that there are two. */
-static status imagine_classify(run *r, uint32_t V, int rank, int size, error *e)
-{
-    const config *c = r->config;
-    const vocabulary two = {.size = 2};
-    shards checked;
-    status s = classify_shape(c, &two, V, &r->classify.shape, e);
-    if (s != STATUS_OK)
-        return s;
-    r->shape = r->classify.shape.trunk;
-    shards_init(&r->rows, (int)c->data.batch_size, (int)c->data.shards, rank, size);
-    shards_init(&checked, (int)c->eval.batch_size, (int)c->data.shards, rank, size);
-    r->checked_rows = checked.rows;
-    r->classify.longest =
-        (uint32_t)(c->classify.max_length ? c->classify.max_length : c->classify.backprop_steps);
-    return STATUS_OK;
-}
-
 static void classify_parameters(run *r, int size)
 {
     classifier_params(&r->classify.shape, &r->list, size);
@@ -217,7 +199,6 @@ static void describe_classify(run *r)
 const task task_classify = {.name = "classify",
                             .open = open_classify,
                             .close = close_classify,
-                            .imagine = imagine_classify,
                             .parameters = classify_parameters,
                             .plan = plan_classify,
                             .start = start_classify,

@@ -4,11 +4,6 @@
 
 #include <math.h>
 
-static void take_shape(run *r, uint32_t V)
-{
-    r->shape.V = (int)V;
-}
-
 static void open_split(run *r, lm_rows *rows, bool *has, split_name split, int rank, int size, status *s,
                        error *e)
 {
@@ -25,7 +20,6 @@ static void open_split(run *r, lm_rows *rows, bool *has, split_name split, int r
 static status open_lm(run *r, int rank, int size, error *e)
 {
     const config *c = r->config;
-    take_shape(r, r->corpus.vocab.size);
     status s = lm_rows_open(&r->lm.train, &r->corpus, SPLIT_TRAIN, LM_TRAIN, (int)c->data.batch_size,
                             (int)c->data.shards, (int)c->data.bptt, rank, size, "data.batch_size", e);
     r->lm.train.backward = c->data.direction == DIRECTION_BACKWARD;
@@ -44,18 +38,6 @@ static void close_lm(run *r)
     lm_rows_close(&r->lm.train);
     lm_rows_close(&r->lm.valid);
     lm_rows_close(&r->lm.test);
-}
-
-static status imagine_lm(run *r, uint32_t V, int rank, int size, error *e)
-{
-    const config *c = r->config;
-    shards checked;
-    (void)e;
-    take_shape(r, V);
-    shards_init(&r->rows, (int)c->data.batch_size, (int)c->data.shards, rank, size);
-    shards_init(&checked, (int)c->eval.batch_size, (int)c->data.shards, rank, size);
-    r->checked_rows = checked.rows;
-    return STATUS_OK;
 }
 
 static void lm_parameters(run *r, int size)
@@ -150,7 +132,6 @@ static void describe_lm(run *r)
 const task task_lm = {.name = "lm",
                       .open = open_lm,
                       .close = close_lm,
-                      .imagine = imagine_lm,
                       .parameters = lm_parameters,
                       .plan = plan_lm,
                       .start = start_lm,
