@@ -155,7 +155,7 @@ static void test_complete(void **unused)
             assert_true(ends.document == (double)all[label] && ends.nothing == (double)none[label]);
             for (int k = 0; k < N; k++)
                 sum += c[k];
-            assert_true(fabs(ends.document - ends.nothing) > 1e-2);
+            assert_true(fabs(ends.document - ends.nothing) > 1e-3);
             if (!(fabs(sum - (ends.document - ends.nothing)) < (bends ? 5e-3 : 1e-4)))
                 fail_msg("case %d, class %u: %g of %g", i, label, sum, ends.document - ends.nothing);
             drop(&f);
