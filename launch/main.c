@@ -20,7 +20,8 @@ static const struct {
 } commands[] = {
     {"prepare", cmd_prepare, "makes a corpus from texts, or from the built-in grammar"},
     {"train", cmd_train, "trains a model, alone or under mpirun; resumes"},
-    {"eval", cmd_eval, "loss and perplexity of a model on a corpus"},
+    {"eval", cmd_eval, "loss and perplexity of a model on a corpus; scores of a classifier"},
+    {"predict", cmd_predict, "labels new texts with a classifier, and explains them"},
     {"sample", cmd_sample, "draws text from a model"},
     {"inspect", cmd_inspect, "what a corpus or checkpoint holds; its digest"},
     {"config", cmd_config, "the resolved configuration; all keys"},
