@@ -126,8 +126,12 @@ static status train_profiled(const train_arguments *a, run *r, const session *jo
         error writing = {0};
         const char *to = a->profile_file ? a->profile_file : path;
         const status written = profile_write(job->group, &t, to, &writing);
+        model_shape counted = r->shape;
+        if (a->config.task.name == TASK_CLASSIFY)
+            counted.V =
+                0; /* no output layer over the vocabulary; that over the classes is too small to count */
         if (comm_rank(job->group) == 0)
-            profile_print(stdout, &t, &r->shape, comm_size(job->group));
+            profile_print(stdout, &t, &counted, comm_size(job->group));
         if (s == STATUS_OK && written != STATUS_OK) {
             s = written;
             *e = writing;

@@ -6,11 +6,13 @@
  *   the output       2 V H                   the same by its input, and once more by weights
  *
  * so a training step is 6 multiply-adds' worth for each weight of the products and token, G the gates of the cell,
- * I the width of a layer's input.  The embedding is no product. */
+ * I the width of a layer's input.  Of a bidirectional layer each direction counts, and dx of the second one is made
+ * along with dW.  The embedding is no product. */
 #ifndef TRAINER_FLOPS_H
 #define TRAINER_FLOPS_H
 
 #include "kernels/trace.h"
+#include "trainer/classifier.h"
 #include "trainer/model.h"
 
 /* Operations of one token in this phase of a training step; 0 for a phase without products.  V 0: without an
@@ -18,5 +20,8 @@
 double flops_of(const model_shape *s, trace_phase phase);
 /* Of the whole step. */
 double flops_step(const model_shape *s);
+/* What a document adds to its tokens' share of a classifier's step: the linear layers behind the pooling.  The tokens are
+ * those of s->trunk without an output layer. */
+double flops_of_document(const classifier_shape *s, trace_phase phase);
 
 #endif
