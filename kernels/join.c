@@ -35,11 +35,13 @@ static void body(member *m, void *arg)
 void join_outputs(team *t, float *y, const float *a, const float *b, size_t rows, int H)
 {
     job j = {.whole = y, .part = {(float *)a, (float *)b}, .rows = rows, .H = H};
+    team_phase(t, TRACE_JOIN);
     team_run(t, body, &j);
 }
 
 void split_gradients(team *t, float *da, float *db, const float *dy, size_t rows, int H)
 {
     job j = {.whole = (float *)dy, .part = {da, db}, .rows = rows, .H = H, .splits = true};
+    team_phase(t, TRACE_JOIN);
     team_run(t, body, &j);
 }

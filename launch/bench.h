@@ -7,7 +7,11 @@
  * A step is the trainer's own: model_train, the sums over shards, optimizer_step with clipping, on random words.  A
  * layer is one recurrent layer alone, forward and backward with all gradients, input as wide as the hidden
  * state.  Kernels are timed inside of it, from barrier to barrier (kernels/trace.h); the work counted is that of
- * trainer/flops.h. */
+ * trainer/flops.h.
+ *
+ * Documents: a step is classifier_train, with the last states of both directions, one linear layer to two classes,
+ * softmax and Adam.  Lengths, batches and their order are those of tests/peers/torch_classify.py; each round begins with
+ * the first batch.  Only the words of documents count, as tokens and as work, never padding. */
 #ifndef LAUNCH_BENCH_H
 #define LAUNCH_BENCH_H
 
@@ -18,11 +22,20 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+typedef enum {
+    BENCH_WINDOWS,  /* training steps of a language model */
+    BENCH_LAYER,    /* one recurrent layer alone; layers is 1, vocabulary 0 */
+    BENCH_DOCUMENTS /* training steps of a classifier; bptt is 0 */
+} bench_subject;
+
 typedef struct bench_shape {
+    bench_subject subject;
     const char *cell; /* as cell_find knows it */
     int layers, hidden, batch, bptt, vocabulary;
     int shards; /* 0: the default of data.shards */
-    bool layer; /* one recurrent layer alone; layers is 1, vocabulary 0 */
+    /* of documents; elsewhere embedding is hidden, the rest 0 */
+    int embedding, mean_length;
+    bool bidirectional;
 } bench_shape;
 
 typedef struct bench_settings {
@@ -36,6 +49,8 @@ typedef struct bench_result {
     const char *kernels;
     double fma, fma_least, fma_most, kernel; /* operations a second */
     double memory;                           /* bytes a second */
+    double tokens;                           /* of a step, on average */
+    double padding;                          /* share of what was computed that is none of them */
     double seconds;                          /* of a step, and of its phases; 0: does not occur */
     double phase[TRACE_PHASES];
     double operations; /* of a step, and of its phases */

@@ -12,7 +12,7 @@ typedef struct row {
 
 static const char *whole_name(const bench_result *r)
 {
-    return r->shape.layer ? "layer" : "step";
+    return r->shape.subject == BENCH_LAYER ? "layer" : "step";
 }
 
 /* ---- table ---- */
@@ -39,25 +39,42 @@ static void print_row(FILE *out, const bench_result *r, row x)
     fprintf(out, "\n");
 }
 
+static void print_shape(FILE *out, const bench_shape *b)
+{
+    const bool layer = b->subject == BENCH_LAYER, documents = b->subject == BENCH_DOCUMENTS;
+    fprintf(out, "%s%s %s%d x %d, ", documents && b->bidirectional ? "bidirectional " : "", b->cell,
+            layer ? "layer, " : "", b->layers, b->hidden);
+    if (documents)
+        fprintf(out, "embedding %d, ", b->embedding);
+    fprintf(out, "batch %d, ", b->batch);
+    if (documents)
+        fprintf(out, "documents of %d words", b->mean_length);
+    else
+        fprintf(out, "bptt %d", b->bptt);
+    if (!layer)
+        fprintf(out, ", vocabulary %d", b->vocabulary);
+}
+
 void bench_print(FILE *out, const bench_result *r)
 {
     const bench_shape *b = &r->shape;
-    fprintf(out, "%s %s%d x %d, batch %d, bptt %d", b->cell, b->layer ? "layer, " : "", b->layers, b->hidden,
-            b->batch, b->bptt);
-    if (!b->layer)
-        fprintf(out, ", vocabulary %d", b->vocabulary);
+    print_shape(out, b);
     fprintf(out, "; %d shard%s, %d thread%s, kernels %s\n", b->shards, b->shards > 1 ? "s" : "", r->threads,
             r->threads > 1 ? "s" : "", r->kernels);
     fprintf(out, "  FMA peak %.1f GFLOP/s (%.1f to %.1f), kernel peak %.1f, memory %.1f GB/s\n",
             1e-9 * r->fma, 1e-9 * r->fma_least, 1e-9 * r->fma_most, 1e-9 * r->kernel, 1e-9 * r->memory);
     fprintf(out, "  %-20s %9s %9s %12s %15s %12s\n", "kernel", "ms", "GFLOP/s", "of FMA peak",
-            "of kernel peak", b->layer ? "of the layer" : "of the step");
+            "of kernel peak", b->subject == BENCH_LAYER ? "of the layer" : "of the step");
     for (int p = 0; p < TRACE_PHASES; p++)
         if (r->phase[p] > 0)
             print_row(out, r, (row){trace_names[p], r->phase[p], r->phase_operations[p]});
     print_row(out, r, (row){whole_name(r), r->seconds, r->operations});
-    if (!b->layer)
-        fprintf(out, "  %.0f tokens/s\n", (double)b->batch * b->bptt / r->seconds);
+    if (b->subject != BENCH_LAYER)
+        fprintf(out, "  %.0f tokens/s", r->tokens / r->seconds);
+    if (b->subject == BENCH_DOCUMENTS)
+        fprintf(out, "; padding is %.1f %% of what is computed", 1e2 * r->padding);
+    if (b->subject != BENCH_LAYER)
+        fprintf(out, "\n");
     fprintf(out, "\n");
 }
 
@@ -79,6 +96,11 @@ static record *line_of(const bench_result *r, const char *kernel, double seconds
     record_set_double(m, "gflops", 1e-9 * rate);
     record_set_double(m, "share_of_peak", rate / r->fma);
     record_set_double(m, "share_of_kernel_peak", rate / r->kernel);
+    if (b->subject == BENCH_DOCUMENTS) {
+        record_set_int(m, "embedding", b->embedding);
+        record_set_int(m, "mean_length", b->mean_length);
+        record_set_bool(m, "bidirectional", b->bidirectional);
+    }
     return m;
 }
 
@@ -119,7 +141,9 @@ void bench_print_json(FILE *out, const bench_settings *settings, const bench_res
             print_kernel(out, r, (row){trace_names[p], r->phase[p], r->phase_operations[p]});
     record *step = line_of(r, whole_name(r), r->seconds, r->operations / r->seconds);
     record_set_double(step, "share_of_step", 1);
-    if (!r->shape.layer)
-        record_set_double(step, "tokens_per_s", (double)r->shape.batch * r->shape.bptt / r->seconds);
+    if (r->shape.subject != BENCH_LAYER)
+        record_set_double(step, "tokens_per_s", r->tokens / r->seconds);
+    if (r->shape.subject == BENCH_DOCUMENTS)
+        record_set_double(step, "padded", r->padding);
     print_line(out, step);
 }

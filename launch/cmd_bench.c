@@ -30,6 +30,13 @@ static const char help[] =
     "      --layer             one recurrent layer alone, forward and backward with all gradients; without a "
     "shape\n"
     "                          128, 200, 650 and 1500 hidden units, 20 and 64 rows\n"
+    "      --documents         a bidirectional classifier of documents of unlike lengths instead, with Adam; "
+    "its "
+    "shape (1\n"
+    "                          layer, 128 units, 32 rows, 20000 words), or without one two usual ones\n"
+    "      --mean-length N     words of a document, on average (230)\n"
+    "      --embedding N       width of the word vectors (as --hidden)\n"
+    "      --unidirectional    reads documents from their start only\n"
     "      --threads N         threads (OMP_NUM_THREADS, or the cores of the cpuset)\n"
     "      --rounds N          rounds of each shape (5)\n"
     "      --seconds S         of a round, and of each measurement of the FMA peak around it (1)\n"
@@ -39,6 +46,8 @@ static const char help[] =
     "GFLOP count two operations for each multiply-add of the products with the weights and real token, three "
     "times for a\n"
     "whole step; recomputation and padding do not count.  Other programs on the machine lower all numbers.\n"
+    "Documents have random words, and the lengths and batches of tests/peers/torch_classify.py, which times "
+    "PyTorch.\n"
     "\n"
     "Exit status: 0 done, 1 out of memory, 2 usage.\n";
 
@@ -46,7 +55,7 @@ enum { SHAPES_MAX = 8 };
 
 typedef struct bench_arguments {
     bench_shape shape;
-    bool shape_given;
+    bool shape_given, layer, documents, unidirectional;
     bench_settings settings;
     uint64_t threads;
     const char *json;
@@ -61,6 +70,10 @@ enum {
     OPT_VOCABULARY,
     OPT_SHARDS,
     OPT_LAYER,
+    OPT_DOCUMENTS,
+    OPT_MEAN_LENGTH,
+    OPT_EMBEDDING,
+    OPT_UNIDIRECTIONAL,
     OPT_THREADS,
     OPT_ROUNDS,
     OPT_SECONDS,
@@ -74,6 +87,10 @@ static const struct option long_options[] = {{"cell", required_argument, NULL, O
                                              {"vocabulary", required_argument, NULL, OPT_VOCABULARY},
                                              {"shards", required_argument, NULL, OPT_SHARDS},
                                              {"layer", no_argument, NULL, OPT_LAYER},
+                                             {"documents", no_argument, NULL, OPT_DOCUMENTS},
+                                             {"mean-length", required_argument, NULL, OPT_MEAN_LENGTH},
+                                             {"embedding", required_argument, NULL, OPT_EMBEDDING},
+                                             {"unidirectional", no_argument, NULL, OPT_UNIDIRECTIONAL},
                                              {"threads", required_argument, NULL, OPT_THREADS},
                                              {"rounds", required_argument, NULL, OPT_ROUNDS},
                                              {"seconds", required_argument, NULL, OPT_SECONDS},
@@ -118,7 +135,17 @@ static status take_option(bench_arguments *a, int option, const char *value, err
         a->shape.shards = (int)count;
         return s;
     case OPT_LAYER:
-        a->shape.layer = true;
+        a->layer = true;
+        return STATUS_OK;
+    case OPT_DOCUMENTS:
+        a->documents = true;
+        return STATUS_OK;
+    case OPT_MEAN_LENGTH:
+        return take_number(a, &a->shape.mean_length, "--mean-length", value, 100000, e);
+    case OPT_EMBEDDING:
+        return take_number(a, &a->shape.embedding, "--embedding", value, 65536, e);
+    case OPT_UNIDIRECTIONAL:
+        a->unidirectional = true;
         return STATUS_OK;
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
@@ -135,6 +162,29 @@ static status take_option(bench_arguments *a, int option, const char *value, err
     return STATUS_OK; /* help has been given */
 }
 
+/* Options that do not go together; then what is measured is known. */
+static status check_options(bench_arguments *a, error *e)
+{
+    const bench_shape *b = &a->shape;
+    const char *of_documents = b->mean_length      ? "--mean-length"
+                               : b->embedding      ? "--embedding"
+                               : a->unidirectional ? "--unidirectional"
+                                                   : NULL;
+    if (a->layer && b->layers > 1)
+        return fail(e, STATUS_USAGE, "--layers: %d of them, but --layer is one alone", b->layers);
+    if (a->layer && b->vocabulary > 0)
+        return fail(e, STATUS_USAGE, "--vocabulary: a layer alone (--layer) has none");
+    if (a->layer && a->documents)
+        return fail(e, STATUS_USAGE, "--layer and --documents: one of them");
+    if (a->documents && b->bptt > 0)
+        return fail(e, STATUS_USAGE, "--bptt: --documents are read whole; their length is --mean-length");
+    if (!a->documents && of_documents)
+        return fail(e, STATUS_USAGE, "%s: is for --documents", of_documents);
+    a->shape.subject = a->layer ? BENCH_LAYER : a->documents ? BENCH_DOCUMENTS : BENCH_WINDOWS;
+    a->shape.bidirectional = a->documents && !a->unidirectional;
+    return STATUS_OK;
+}
+
 static status parse(bench_arguments *a, int argc, char **argv, error *e)
 {
     int option;
@@ -146,11 +196,7 @@ static status parse(bench_arguments *a, int argc, char **argv, error *e)
                                            : take_option(a, option, optarg, e);
     if (s == STATUS_OK && optind < argc)
         s = fail(e, STATUS_USAGE, "\"%s\": takes options only; see `unroll bench --help`", argv[optind]);
-    if (s == STATUS_OK && a->shape.layer && a->shape.layers > 1)
-        s = fail(e, STATUS_USAGE, "--layers: %d of them, but --layer is one alone", a->shape.layers);
-    if (s == STATUS_OK && a->shape.layer && a->shape.vocabulary > 0)
-        s = fail(e, STATUS_USAGE, "--vocabulary: a layer alone (--layer) has none");
-    return s;
+    return s == STATUS_OK ? check_options(a, e) : s;
 }
 
 static int or_else(int value, int fallback)
@@ -158,41 +204,54 @@ static int or_else(int value, int fallback)
     return value > 0 ? value : fallback;
 }
 
+/* The shape that was asked for, what it leaves open filled in. */
+static bench_shape given_shape(const bench_arguments *a)
+{
+    const bool one = a->layer, documents = a->documents;
+    bench_shape b = a->shape;
+    b.layers = one ? 1 : or_else(b.layers, documents ? 1 : 2);
+    b.hidden = or_else(b.hidden, documents ? 128 : 650);
+    b.embedding = or_else(b.embedding, b.hidden);
+    b.batch = or_else(b.batch, documents ? 32 : 20);
+    b.bptt = documents ? 0 : or_else(b.bptt, 35);
+    b.mean_length = documents ? or_else(b.mean_length, 230) : 0;
+    b.vocabulary = one ? 0 : or_else(b.vocabulary, documents ? 20000 : 10000);
+    return b;
+}
+
 /* The shapes to measure; how many. */
 static int choose_shapes(const bench_arguments *a, bench_shape shapes[SHAPES_MAX])
 {
-    static const int steps[][5] = {{2, 200, 20, 20, 10000},
-                                   {2, 650, 20, 35, 10000},
-                                   {2, 1500, 20, 35, 10000},
-                                   {2, 512, 128, 32, 10000},
-                                   {2, 650, 20, 35, 33000}};
-    static const int layers[] = {128, 200, 650, 1500}, rows[] = {20, 64};
-    const bool one = a->shape.layer;
-    int n = 0;
+    static const bench_shape steps[] = {
+        {.layers = 2, .hidden = 200, .batch = 20, .bptt = 20, .vocabulary = 10000},
+        {.layers = 2, .hidden = 650, .batch = 20, .bptt = 35, .vocabulary = 10000},
+        {.layers = 2, .hidden = 1500, .batch = 20, .bptt = 35, .vocabulary = 10000},
+        {.layers = 2, .hidden = 512, .batch = 128, .bptt = 32, .vocabulary = 10000},
+        {.layers = 2, .hidden = 650, .batch = 20, .bptt = 35, .vocabulary = 33000}};
+    static const bench_shape layers[] = {{.hidden = 128, .batch = 20}, {.hidden = 200, .batch = 20},
+                                         {.hidden = 650, .batch = 20}, {.hidden = 1500, .batch = 20},
+                                         {.hidden = 128, .batch = 64}, {.hidden = 200, .batch = 64},
+                                         {.hidden = 650, .batch = 64}, {.hidden = 1500, .batch = 64}};
+    static const bench_shape documents[] = {{.hidden = 128, .batch = 32}, {.hidden = 256, .batch = 64}};
+    static const struct {
+        const bench_shape *list;
+        int n;
+    } usual[] = {
+        [BENCH_WINDOWS] = {steps, 5}, [BENCH_LAYER] = {layers, 8}, [BENCH_DOCUMENTS] = {documents, 2}};
     if (a->shape_given) {
-        shapes[n] = a->shape;
-        shapes[n].layers = one ? 1 : or_else(a->shape.layers, 2);
-        shapes[n].hidden = or_else(a->shape.hidden, 650);
-        shapes[n].batch = or_else(a->shape.batch, 20);
-        shapes[n].bptt = or_else(a->shape.bptt, 35);
-        shapes[n].vocabulary = one ? 0 : or_else(a->shape.vocabulary, 10000);
+        shapes[0] = given_shape(a);
         return 1;
     }
-    for (int r = 0; one && r < 2; r++)
-        for (int h = 0; h < 4; h++, n++) {
-            shapes[n] = a->shape;
-            shapes[n].layers = 1;
-            shapes[n].hidden = layers[h];
-            shapes[n].batch = rows[r];
-            shapes[n].bptt = 35;
-        }
-    for (; !one && n < 5; n++) {
-        shapes[n] = a->shape;
-        shapes[n].layers = steps[n][0];
-        shapes[n].hidden = steps[n][1];
-        shapes[n].batch = steps[n][2];
-        shapes[n].bptt = steps[n][3];
-        shapes[n].vocabulary = steps[n][4];
+    const int n = usual[a->shape.subject].n;
+    for (int i = 0; i < n; i++) {
+        const bench_shape *b = &usual[a->shape.subject].list[i];
+        bench_arguments one = *a;
+        one.shape.layers = b->layers;
+        one.shape.hidden = b->hidden;
+        one.shape.batch = b->batch;
+        one.shape.bptt = b->bptt;
+        one.shape.vocabulary = b->vocabulary;
+        shapes[i] = given_shape(&one);
     }
     return n;
 }

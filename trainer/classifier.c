@@ -115,7 +115,7 @@ static trunk_window window_of(classifier *m, const class_batch *batch, int first
 
 static void pool_window(classifier *m, team *t, const float *value, const trunk_window *w, const float *y)
 {
-    team_phase(t, TRACE_LOGITS); /* and so are the head and the output layer, behind the last window */
+    team_phase(t, TRACE_POOLING);
     if (m->shape.pooling == POOL_ATTENTION) {
         const size_t n = (size_t)w->T * (size_t)w->B * (size_t)PAD16(trunk_width(&m->shape.trunk));
         activation_tanh(t, m->squashed, y, n);
@@ -162,6 +162,7 @@ static void make_logits(classifier *m, team *t, const float *value, int B, const
     const classifier_shape *s = &m->shape;
     const float *x = m->pooled;
     pooling_result(&m->pooling, t, m->pooled, B);
+    team_phase(t, TRACE_LOGITS);
     if (p)
         drop(m, t, PLACE_POOLED, p, step, m->pooled, pooled_width(s));
     if (s->hidden) {
@@ -209,6 +210,7 @@ static void back_head(classifier *m, team *t, const float *value, const shards *
 static void back_pooling(classifier *m, team *t, const float *value, const trunk_window *w, const float *y,
                          float *gradient, size_t stride)
 {
+    team_phase(t, TRACE_POOLING);
     pooling_backward(&m->pooling, t, m->dpooled, y, m->score, m->trunk.gradient[0], m->dscore, w->T, w->B,
                      w->begin, w->end);
     if (m->shape.pooling != POOL_ATTENTION)

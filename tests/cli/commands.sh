@@ -277,6 +277,9 @@ speed() {
     expect_refusal "bench of more shards than rows" 2 '^unroll bench: --shards: 9 of them for 8 rows' bench --batch 8 --shards 9
     expect_refusal "bench of a layer with words" 2 '^unroll bench: --vocabulary: a layer alone' bench --layer --vocabulary 9
     expect_refusal "bench of a layer of two" 2 '^unroll bench: --layers: 2 of them' bench --layer --layers 2
+    expect_refusal "bench of documents in windows" 2 '^unroll bench: --bptt: --documents are read whole' bench --documents --bptt 9
+    expect_refusal "bench of a layer of documents" 2 '^unroll bench: --layer and --documents: one of them' bench --layer --documents
+    expect_refusal "bench of words in one direction" 2 '^unroll bench: --unidirectional: is for --documents' bench --unidirectional
     expect_refusal "bench with a word" 2 '^unroll bench: "fast": takes options only' bench fast
     expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json no/j: cannot be written: No such' bench --json no/j
     # shellcheck disable=SC2086 # words
@@ -289,6 +292,14 @@ speed() {
         unroll bench $shape --layer --cell gru --json -
         expect_code "bench of a layer" 0
         cp "$work/out" l
+        unroll bench --documents --hidden 20 --embedding 24 --batch 8 --mean-length 9 --vocabulary 50 --threads 2 --rounds 1 \
+            --seconds 0.5 --json d
+        expect_code "bench of documents" 0
+        expect_text "bench of documents" out '^bidirectional lstm 1 x 20, embedding 24, batch 8, documents of 9 words, vocabulary 50; 2 shards'
+        expect_lines "bench of documents" out 1 '^  [0-9]+ tokens/s; padding is [0-9.]+ % of what is computed$'
+        unroll bench --documents --unidirectional --hidden 20 --batch 8 --mean-length 9 --threads 2 --rounds 1 --seconds 0.002
+        expect_code "bench of documents in one direction" 0
+        expect_text "bench of documents in one direction" out '^lstm 1 x 20, embedding 20, batch 8, documents of 9 words'
         for cell in rnn_relu gru_before; do
             unroll bench $shape --cell $cell --layers 1
             expect_code "bench of $cell" 0
@@ -323,6 +334,34 @@ assert ("optimizer" in by) == ("logits" in by) == (whole == "step")
 END
     expect "bench: the JSON has the keys, and its numbers agree with each other" python3 judge.py j step
     expect "bench of a layer: the same" python3 judge.py l layer
+    cat >judge_documents.py <<'END'
+import ast, json, math, sys
+tree = ast.parse(open(sys.argv[2]).read()) # the lengths of the peer, which needs torch to run
+quantiles = next(ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "QUANTILES")
+lines, B, M = [json.loads(line) for line in open(sys.argv[1])], 8, 9
+step = lines[-1]
+assert (step["embedding"], step["mean_length"], step["bidirectional"], step["bptt"]) == (24, M, True, 0)
+operations, tokens = 1e9 * step["gflops"] * step["seconds"], step["tokens_per_s"] * step["seconds"]
+assert math.isclose(operations, 6 * (2 * 4 * 20 * (24 + 20) * tokens + 2 * 40 * B), rel_tol=1e-9)
+assert math.isclose(sum(line["gflops"] * line["seconds"] for line in lines[3:-1]), 1e-9 * operations, rel_tol=1e-9)
+def batches():
+    first = 0
+    while True:
+        pool = sorted(max(1, (2 * quantiles[(37 * d + 11 * (d // 64)) % 64] * M + 1000) // 2000) for d in range(first, first + 50 * B))
+        for i in range(50):
+            run = (17 * i + 5) % 50
+            yield pool[run * B:(run + 1) * B]
+        first += 50 * B
+# The round had the first n batches, for one n: their words, and their padding, are those that were told.
+words = places = 0
+for n, batch in enumerate(batches(), 1):
+    words, places = words + sum(batch), places + max(batch) * B
+    if math.isclose(words / n, tokens, rel_tol=1e-9) and math.isclose(1 - words / places, step["padded"], rel_tol=1e-9):
+        break
+    assert n < 100000, "no number of batches has these words and this padding"
+END
+    expect "bench of documents: their words, their padding and the work that is counted" \
+        python3 judge_documents.py d "$(dirname "$script")/../peers/torch_classify.py"
 }
 
 # A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.

@@ -62,25 +62,36 @@ static void test_by_the_list(void **state)
     }
 }
 
-/* Two layers of a classifier's trunk, by hand and by the list: 2 x 3 x 7 x (5 + 7) and 2 x 3 x 7 x (14 + 7), without
- * the embedding and without an output layer. */
-static void test_both_directions(void **state)
+/* A classifier's products, of a token and of a document: the list of its parameters without attention and embedding. */
+static void test_of_documents(void **state)
 {
     (void)state;
-    const model_shape s = {.cell = cell_find("gru"), .layers = 2, .E = 5, .H = 7, .bidirectional = true};
-    model_shape words = s;
-    words.V = 11;
-    params p;
-    params_init(&p);
-    trunk_params(&words, &p, 0);
-    double weights = 0;
-    for (int j = 0; j < p.count - 1; j++)
-        weights += p.list[j].cols > 0 ? (double)p.list[j].rows * p.list[j].cols : 0;
-    params_free(&p);
-    assert_true(weights == 42.0 * 12 + 42.0 * 21);
-    assert_true(flops_step(&s) == 6 * weights);
-    assert_true(flops_of(&s, TRACE_FORWARD) == 2 * 42.0 * 14);
-    assert_true(flops_of(&s, TRACE_DW) == 2 * weights);
+    for (int i = 0; i < 2 * 2 * 3; i++) {
+        const classifier_shape s = {.trunk = {.cell = cell_find("gru"),
+                                              .layers = 1 + i / 4,
+                                              .V = 0,
+                                              .E = 24,
+                                              .H = 40,
+                                              .bidirectional = i % 2 == 1},
+                                    .pooling = i / 2 % 2 ? POOL_CONCAT : POOL_LAST,
+                                    .hidden = i / 2 % 2 ? 9 : 0,
+                                    .loss = {.classes = 3}};
+        classifier_shape with_words = s;
+        with_words.trunk.V = 1234;
+        params p;
+        classifier_params(&with_words, &p, 1);
+        double of_token = 0, of_document = 0;
+        for (int j = 0; j < p.count - 1; j++)
+            if (p.list[j].cols > 0)
+                *(p.list[j].bucket == 0 ? &of_document : &of_token) +=
+                    (double)p.list[j].rows * p.list[j].cols;
+        params_free(&p);
+        assert_true(flops_step(&s.trunk) == 6 * of_token);
+        assert_true(flops_of(&s.trunk, TRACE_INPUT) + flops_of(&s.trunk, TRACE_FORWARD) == 2 * of_token);
+        assert_true(flops_of_document(&s, TRACE_LOGITS) == 2 * of_document);
+        assert_true(flops_of_document(&s, TRACE_OUTPUT) == 4 * of_document);
+        assert_true(flops_of_document(&s, TRACE_DW) == 0);
+    }
 }
 
 int main(void)
@@ -88,7 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_by_the_list),
-        cmocka_unit_test(test_both_directions),
+        cmocka_unit_test(test_of_documents),
     };
     return cmocka_run_group_tests_name("flops", tests, NULL, NULL);
 }
