@@ -60,7 +60,7 @@ typedef struct config {
         int cell, reset; /* config_cell, config_reset (gru only) */
         int64_t layers, embedding, hidden;
         bool bidirectional; /* classify only */
-        bool tied;      /* decoder.weight is encoder.weight; needs embedding == hidden */
+        bool tied;          /* decoder.weight is encoder.weight; needs embedding == hidden */
         double dropout; /* after the embedding, between layers, before the output layer; fresh each step */
         int init;       /* config_init_kind */
         int init_recurrent; /* config_init_recurrent_kind */
@@ -69,15 +69,15 @@ typedef struct config {
         char *init_from; /* checkpoint or run directory whose parameters a fresh run begins with; "" = none */
         char *vectors;   /* text file of word vectors that its embedding begins with; "" = none */
     } model;
-    struct { /* of task.name classify */
+    struct {                    /* of task.name classify */
         int pooling;            /* config_pooling */
         int64_t hidden;         /* units of a linear layer between pooling and output; 0 = none */
         double dropout;         /* in front of each linear layer */
         int output;             /* config_output; sigmoid: two classes, one logit */
         double label_smoothing; /* share of a label that goes to all classes alike */
         char *class_weights;    /* "" = all 1, "balanced", or numbers in the order of the labels */
-        int64_t max_length;     /* tokens of a document; 0 = unlimited, by config_finish 512 if bidirectional */
-        int keep;               /* config_keep: which end of a longer one stays */
+        int64_t max_length; /* tokens of a document; 0 = unlimited, by config_finish 512 if bidirectional */
+        int keep;           /* config_keep: which end of a longer one stays */
         int64_t backprop_steps; /* last time steps through which gradient flows; unidirectional only */
         int best_by;            /* config_best_by */
     } classify;
