@@ -100,26 +100,28 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
     return a->data ? STATUS_OK : fail(e, STATUS_USAGE, "no corpus: --data CORPUS.h5 is required");
 }
 
-status eval_check_each(const char *path, const char *checkpoint, const char *corpus_path, error *e)
+status eval_check_output(const char *option, const char *path, const char *checkpoint,
+                         const char *corpus_path, error *e)
 {
     const char *sources[] = {checkpoint, corpus_path};
-    struct stat each, source;
+    struct stat output, source;
     if (!path)
         return STATUS_OK;
     const char *slash = strrchr(path, '/');
     char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    bool exists = stat(path, &each) == 0, writable = folder && access(exists ? path : folder, W_OK) == 0;
+    bool exists = stat(path, &output) == 0, writable = folder && access(exists ? path : folder, W_OK) == 0;
     int why = errno;
     free(folder);
     if (!writable)
-        return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(why));
-    if (!*path || (exists && S_ISDIR(each.st_mode)))
-        return fail(e, STATUS_USAGE, "--each \"%s\": is no name of a file", path);
+        return fail(e, STATUS_USAGE, "%s %s: cannot be written: %s", option, path, strerror(why));
+    if (!*path || (exists && S_ISDIR(output.st_mode)))
+        return fail(e, STATUS_USAGE, "%s \"%s\": is no name of a file", option, path);
     if (!exists)
         return STATUS_OK;
     for (int i = 0; i < 2; i++)
-        if (stat(sources[i], &source) == 0 && source.st_dev == each.st_dev && source.st_ino == each.st_ino)
-            return fail(e, STATUS_USAGE, "--each %s: is the %s itself; name another file", path,
+        if (stat(sources[i], &source) == 0 && source.st_dev == output.st_dev &&
+            source.st_ino == output.st_ino)
+            return fail(e, STATUS_USAGE, "%s %s: is the %s itself; name another file", option, path,
                         i == 0 ? "checkpoint" : "corpus");
     return STATUS_OK;
 }
@@ -162,7 +164,7 @@ static status open_all(evaluation *v, const session *job, error *e)
         corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_each(a->each, v->model->file.path, v->corpus.file.path, e);
+        s = eval_check_output("--each", a->each, v->model->file.path, v->corpus.file.path, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(v->model, &v->corpus, e);
     bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;

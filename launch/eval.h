@@ -20,9 +20,10 @@ typedef struct eval_arguments {
     bool last;
 } eval_arguments;
 
-/* Rank 0, before the work: --each (or --json), NULL if not asked for, must be writable, and not be what it is made from,
- * which is mapped into memory. */
-status eval_check_each(const char *path, const char *checkpoint, const char *corpus_path, error *e);
+/* Rank 0, before the work: the file of `option`, NULL if not asked for, must be writable, and not be what it is made
+ * from, which is mapped into memory. */
+status eval_check_output(const char *option, const char *path, const char *checkpoint,
+                         const char *corpus_path, error *e);
 
 /* Collective.  Classifiers, open but not planned. */
 status eval_documents(const eval_arguments *a, const session *job, inference *models, error *e);

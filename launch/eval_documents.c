@@ -71,9 +71,9 @@ static status open_all(evaluation *v, const session *job, error *e)
     for (int i = 0; s == STATUS_OK && i < a->models; i++)
         s = check_model(v, &v->model[i], e);
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_each(a->each, v->model[0].file.path, v->corpus.file.path, e);
+        s = eval_check_output("--each", a->each, v->model[0].file.path, v->corpus.file.path, e);
     if (s == STATUS_OK && comm_rank(g) == 0 && a->json && strcmp(a->json, "-") != 0)
-        s = eval_check_each(a->json, v->model[0].file.path, v->corpus.file.path, e);
+        s = eval_check_output("--json", a->json, v->model[0].file.path, v->corpus.file.path, e);
     s = comm_agree(g, s, e);
     return s == STATUS_OK ? check_same(v, job, e) : s;
 }

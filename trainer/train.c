@@ -160,9 +160,10 @@ static void log_start(loop *l)
 {
     run *r = l->r;
     const config *c = r->config;
-    log_line(r->log, "%s: %llu tokens, vocabulary %u; %s %d x %d, %zu parameters", r->corpus.file.path,
-             (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size, r->shape.cell->name,
-             r->shape.layers, r->shape.H, params_elements(&r->list));
+    log_line(r->log, "%s: %llu tokens, vocabulary %u; %s%s %d x %d, %zu parameters", r->corpus.file.path,
+             (unsigned long long)r->corpus.tokens[SPLIT_TRAIN], r->corpus.vocab.size,
+             r->shape.bidirectional ? "bidirectional " : "", r->shape.cell->name, r->shape.layers, r->shape.H,
+             params_elements(&r->list));
     log_line(r->log, "%d rank%s x %d thread%s, kernels %s; %lld row%s in %lld shard%s", comm_size(r->group),
              comm_size(r->group) == 1 ? "" : "s", team_threads(r->team),
              team_threads(r->team) == 1 ? "" : "s", kernels_name(team_kernels(r->team)),

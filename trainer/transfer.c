@@ -177,8 +177,8 @@ static void say_vectors(const transfer_report *report, run_log *log)
         report->path, report->vectors.found, report->words, (unsigned long long)report->vectors.words,
         report->digest);
     if (report->vectors.duplicates > 0)
-        log_line(log, "%s: %llu lines repeat one of these words; the first of each counts", report->path,
-                 (unsigned long long)report->vectors.duplicates);
+        log_line(log, "%s: %llu line%s of a word that stands in an earlier one, which counts", report->path,
+                 (unsigned long long)report->vectors.duplicates, report->vectors.duplicates == 1 ? "" : "s");
 }
 
 static void say_parameters(const transfer_report *report, const params *list, run_log *log)

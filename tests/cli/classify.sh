@@ -76,6 +76,7 @@ learns() {
         expect_text "$dir" $dir/train.log '^train: 288 documents, [0-9]+ tokens, the longest 19, none cut$'
         expect_text "$dir" $dir/metrics.jsonl '"type": "valid".*"predicted": 72, "accuracy": 1.0'
     done
+    expect_text "both" both/train.log 'vocabulary [0-9]+; bidirectional gru 1 x 24, '
     expect_text "forward" forward/train.log '^3 classes, concat pooling, 24 batches an epoch; batches are [0-9.]+ % longer than their documents$'
     learn short --set classify.max_length=3 --set classify.keep=end --set train.epochs=1
     expect_text "cutting is reported" err '^train: 288 documents are cut to their last 3 tokens$'
@@ -196,6 +197,7 @@ evaluates() {
     expect_refusals "two language models" 2 '2 language models; their predictions are not averaged' eval lm lm --data g.h5
     expect_refusals "a classifier and a language model" 4 'is a language model, no classifier' eval forward lm --data t.h5
     expect_refusals "--json of a language model" 2 '--json: is for classifiers' eval lm --data g.h5 --json -
+    expect_refusals "a result that cannot be written" 2 '--json no/such/folder.json: cannot be written' eval forward --data t.h5 --json no/such/folder.json
     expect_refusals "--each over the corpus" 2 '--each t.h5: is the corpus itself' eval forward --data t.h5 --each t.h5
     expect_refusal "text of a classifier" 4 'is a classifier, no language model; `unroll predict` labels texts with it' sample forward
     unroll prepare labelled --train train.tsv --test train.tsv --vocab t.h5 --valid-share 0 -q -o same.h5
@@ -254,7 +256,7 @@ beginnings() {
     train_on 1 1 v1 --set train.steps=12 --set model.vectors=v.txt
     expect_code "word vectors" 0
     expect_text "word vectors" err '^encoder.weight begins with v.txt: 19 of 3[0-9] words have a vector among its 21, the others keep their initial values \(SHA-256 of all rows [0-9a-f]{64}\)$'
-    expect_text "word vectors" err '^v.txt: 1 lines repeat'
+    expect_text "word vectors" err '^v.txt: 1 line of a word that stands in an earlier one, which counts$'
     expect_other "they change something" "$(digest v1)" "$(digest plain)"
     for n in 2 3; do
         train_on $n 1 v$n --set train.steps=$((n == 2 ? 12 : 5)) --set model.vectors=v.txt

@@ -84,6 +84,32 @@ static void test_bits_per_char(void **state)
     folder_remove(folder);
 }
 
+/* A classifier has no perplexity, at any level of its corpus; its loss is small, and its accuracy a share. */
+static void test_accuracy(void **state)
+{
+    (void)state;
+    static const char expected[] =
+        "| epoch   3 |    20/   24 batches | lr 0.01 | ms/batch  1.50 | loss 0.0123\n" RULE "\n"
+        "| end of epoch   3 | time:  0.50s | valid loss 0.3466 | valid accuracy  87.50 %\n" RULE "\n"
+        "=========================================================================================\n"
+        "| End of training | test loss 0.0120 | test accuracy 100.00 %\n"
+        "=========================================================================================\n";
+    for (int characters = 0; characters < 2; characters++) {
+        run_log *l = NULL;
+        error e = {0};
+        const log_setup setup = {.resume_step = METRICS_FRESH, .bits_per_char = characters, .classes = true};
+        capture_file();
+        assert_int_equal(log_open(&l, &setup, &e), STATUS_OK);
+        log_batches(l, &(log_batch){3, 20, 24, 0.01, 1.5, 0.0123});
+        log_epoch(l, 3, 0.5, 0.34657, 0.875);
+        log_end(l, 0.012, 1);
+        log_close(l);
+        char *text = capture_end();
+        assert_string_equal(text, expected);
+        free(text);
+    }
+}
+
 /* A rate is never shown as 0.00, nor bent by more than half a percent; from 1 up it is
  * word_language_model's. */
 static void test_small_rates_and_odd_losses(void **state)
@@ -360,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_of_word_language_model),
         cmocka_unit_test(test_bits_per_char),
+        cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_small_rates_and_odd_losses),
         cmocka_unit_test(test_one_line_stays_one_line),
         cmocka_unit_test(test_resume),

@@ -91,7 +91,7 @@ unknown() { # NAMES : those that are no CTest entry, or no section of its script
 
 fetch_sources && mkdir -p build || exit 1 # logs and lists go there: they are no part of the tree that layering.sh judges
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-cmake --build build --target help >build/targets.txt
+cmake --build build --target help | grep -v '^test:' >build/targets.txt # that one runs all tests, this script among them
 ctest --test-dir build -N | sed -nE 's/^ +Test +#[0-9]+: //p' >build/entries.txt
 
 named=$(for patch in "${patches[@]}"; do header "$patch" Red; done | tr ' ' '\n' | grep -vx nothing | sort -u | paste -sd ' ')

@@ -1,7 +1,8 @@
-/* transfer_parameters(): each parameter of a fresh run, from a source made here, whose every value is known.
+/* transfer_parameters() and transfer_vectors(): each parameter of a fresh run, from a source made here, whose every value is known.
  *
  *   encoder.weight   row of a word  ==  the source's row of that word, bit for bit; of an unknown one  ==  the mean of all its rows
  *   others           ==  the source's of that name, or  ==  what stood there before
+ *   of word vectors  ==  those numbers in the rows of the words that the file has, and nothing else changed
  *
  * The source's first column is such that a mean taken in float would be another; ids of the same word differ here and
  * there, so that a row taken by id would be another's. */
@@ -244,6 +245,68 @@ static void test_refusals(void **state)
     expect_refused(&f, STATUS_BAD_CHECKPOINT, "no/such.h5", "No such file");
 }
 
+/* ---- word vectors ---- */
+
+static status begin_with_vectors(fresh *f, const char *text, error *e)
+{
+    const char *path = scratch_path("vectors.txt");
+    scratch_write(path, text, strlen(text));
+    memset(f, 0, sizeof *f);
+    memset(e, 0, sizeof *e);
+    config_init(&f->c);
+    char assignment[1200];
+    snprintf(assignment, sizeof assignment, "model.vectors=%s", path);
+    assert_int_equal(config_set(&f->c, assignment, e), STATUS_OK);
+    view_letters(&f->words, "xcayb", f->start);
+    params_init(&f->list);
+    for (size_t i = 0; i < sizeof f->value / sizeof *f->value; i++)
+        f->value[i] = before(i);
+    add(f, "decoder.bias", 3, 0); /* the embedding does not stand at the slab's start */
+    add(f, "encoder.weight", 5, E);
+    return transfer_vectors(&f->c, &f->words, &f->list, f->value, &f->report, e);
+}
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    fresh f;
+    error e;
+    if (begin_with_vectors(&f, "4 3\nb 1 2 3\nwhere 9 9 9\nx -1 -2 -3\nb 7 7 7\n", &e) != STATUS_OK)
+        fail_msg("%s", e.text);
+    static const float b[E] = {1, 2, 3}, x[E] = {-1, -2, -3};
+    const size_t at = f.list.list[1].offset;
+    for (size_t i = 0; i < sizeof f.value / sizeof *f.value; i++) {
+        const bool of_x = i >= at && i < at + E, of_b = i >= at + 4 * E && i < at + 5 * E;
+        assert_true(f.value[i] == (of_x ? x[i - at] : of_b ? b[i - at - 4 * E] : before(i)));
+    }
+    assert_int_equal(f.report.words, 5);
+    assert_int_equal(f.report.unknown, 3);
+    assert_int_equal(f.report.vectors.words, 4);
+    assert_int_equal(f.report.vectors.found, 2);
+    assert_int_equal(f.report.vectors.duplicates, 1);
+    assert_int_equal(strlen(f.report.digest), 64);
+    drop(&f);
+}
+
+static void test_vectors_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *sentence;
+    } list[] = {{"b 1 2\n", "vectors of 3 are wanted"},
+                {"1 4\nb 1 2 3 4\n", "the header announces 1 words with vectors of 4"},
+                {"where 1 2 3\n", "vectors.txt: has none of the 5 words of"},
+                {"b 1 2 x\n", "vectors.txt:1: "}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        fresh f;
+        error e;
+        assert_int_equal(begin_with_vectors(&f, list[i].text, &e), STATUS_BAD_DATA);
+        if (!strstr(e.text, "model.vectors (model.embedding is 3): ") || !strstr(e.text, list[i].sentence))
+            fail_msg("\"%s\" is not in: %s", list[i].sentence, e.text);
+        drop(&f);
+    }
+}
+
 static int open_place(void **state)
 {
     (void)state;
@@ -263,10 +326,9 @@ static int close_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words_go_by_name),
-        cmocka_unit_test(test_output_layer),
-        cmocka_unit_test(test_other_models),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_words_go_by_name), cmocka_unit_test(test_output_layer),
+        cmocka_unit_test(test_other_models),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_vectors),          cmocka_unit_test(test_vectors_refused),
     };
     return cmocka_run_group_tests(tests, open_place, close_place);
 }

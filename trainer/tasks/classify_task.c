@@ -160,7 +160,8 @@ static status evaluate_classify(run *r, split_name split, task_result *out, erro
         s = documents_score(d, &r->classify.checker, r->team, r->group, r->value, logp, e);
     if (s == STATUS_OK && logp)
         *out = sum_scores(d, logp);
-    comm_broadcast(r->group, out, sizeof *out, 0);
+    if (s == STATUS_OK)
+        comm_broadcast(r->group, out, sizeof *out, 0);
     free(logp);
     return s;
 }
