@@ -38,7 +38,7 @@ YAML
     for key in "$@"; do sed -i "s/^\(${key%%:*}: {.*\)}$/\1, ${key#*:}}/" "$file"; done
 }
 
-# Corpus k.h5 of train.tsv and test.tsv; classifier uni reads windows of 5, both reads in both directions.
+# Corpus k.h5 of train.tsv and test.tsv; classifier uni reads windows of 5, both reads in both directions, back from the end.
 prepared() {
     [ ! -e ready ] || return 0
     texts 1 150 >train.tsv
@@ -49,7 +49,9 @@ prepared() {
     printf 'classify: {pooling: concat, backprop_steps: 5}\n' >>uni.yaml
     configure both.yaml both k.h5 lstm 'model:bidirectional: true'
     printf 'classify: {pooling: mean, max_length: 300, keep: end}\n' >>both.yaml
-    for run in uni both; do
+    configure back.yaml back k.h5 gru 'data:direction: backward'
+    printf 'classify: {pooling: last}\n' >>back.yaml
+    for run in uni both back; do
         unroll train $run.yaml --threads 2
         [ $code = 0 ] || { count "a classifier $run" 1; return 1; }
     done
@@ -64,8 +66,8 @@ labels_of() { # what was printed, but for places
 numbers_of_eval() {
     local models
     prepared || return
-    for models in uni both "uni both"; do
-        # shellcheck disable=SC2086 # one or two words
+    for models in uni both back "uni both" "uni both back"; do
+        # shellcheck disable=SC2086 # one to three words
         unroll eval $models --data k.h5 --split test --each each --threads 2
         expect_code "eval of $models" 0
         # shellcheck disable=SC2086
@@ -142,7 +144,7 @@ spans() { # PAGE : the words in full colour for the predicted class
 explained() {
     prepared || return
     awk -F '\t' 'NR == 1 || $2 != "plain"' test.tsv >keys.tsv
-    for models in uni both "uni both"; do
+    for models in uni both back "uni both back"; do
         # shellcheck disable=SC2086
         unroll predict $models keys.tsv --explain page.html --explain-documents 30
         expect_code "--explain with $models" 0
