@@ -296,8 +296,7 @@ int cmd_predict(int argc, char **argv)
     if (s == STATUS_OK)
         s = predict(&a, &job, models, &e);
     for (int i = 0; i < PREDICT_MODELS_MAX; i++)
-        if (models[i].is_open)
-            inference_close(&models[i]);
+        inference_close(&models[i]);
     free(models);
     return session_close(&job, "predict", s, &e);
 }
