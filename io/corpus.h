@@ -36,6 +36,7 @@ status vocabulary_view(vocabulary *v, const uint8_t *blob, uint64_t blob_bytes, 
                        uint32_t size, const char *where, error *e);
 void vocabulary_free(vocabulary *v);
 int64_t vocabulary_find(const vocabulary *v, const char *word, size_t n); /* -1 if unknown */
+bool vocabulary_same(const vocabulary *a, const vocabulary *b); /* the same words under the same ids */
 const char *vocabulary_word(const vocabulary *v, uint32_t id, size_t *n); /* not NUL-terminated */
 
 /* The documents of a split, which follow one another in its tokens without a gap: document i is tokens

@@ -94,3 +94,10 @@ const char *vocabulary_word(const vocabulary *v, uint32_t id, size_t *n)
     *n = (size_t)(v->start[id + 1] - v->start[id]);
     return (const char *)v->blob + v->start[id];
 }
+
+bool vocabulary_same(const vocabulary *a, const vocabulary *b)
+{
+    const uint64_t bytes = a->size == b->size ? a->start[a->size] : 0;
+    return a->size == b->size && bytes == b->start[b->size] && memcmp(a->blob, b->blob, bytes) == 0 &&
+           memcmp(a->start, b->start, (a->size + 1) * sizeof *a->start) == 0;
+}

@@ -396,8 +396,7 @@ int cmd_eval(int argc, char **argv)
         s = models[0].config.task.name == TASK_CLASSIFY ? eval_documents(&a, &job, models, &e)
                                                         : evaluate_text(&a, &job, models, &e);
     for (int i = 0; i < EVAL_MODELS_MAX; i++)
-        if (models[i].is_open)
-            inference_close(&models[i]);
+        inference_close(&models[i]);
     free(models);
     return session_close(&job, "eval", s, &e);
 }

@@ -38,11 +38,11 @@ static const char help[] =
     "      --last              of run directories, the newest checkpoint instead of the best\n"
     "      --threads N         threads\n"
     "\n"
-    "      --explain PAGE.html each word coloured by what it contributes to log p of the predicted class: "
+    "      --explain PAGE.html each word coloured by what it contributes to the predicted class's log-odds: "
     "integrated gradients, on the straight path from word vectors of zero\n"
     "      --explain-steps N   points of that path (32); more bring the sum of the contributions nearer to "
     "the "
-    "change of log p, which is told\n"
+    "change of the log-odds, which is told\n"
     "      --explain-words N   of a longer text so many words are explained, read alone, from the end that "
     "the "
     "classifier keeps (1000)\n"
@@ -262,7 +262,7 @@ static status predict(const predict_arguments *a, const session *job, inference 
     if (s == STATUS_OK)
         s = label_all(&p, a, job, models, e);
     if (s == STATUS_OK && labelled_replaced(p.input.from) > 0)
-        fprintf(stderr, "replaced: %llu invalid parts, by U+FFFD\n",
+        fprintf(stderr, "invalid parts replaced by U+FFFD: %llu\n",
                 (unsigned long long)labelled_replaced(p.input.from));
     if (s == STATUS_OK)
         s = predict_page_close(&p.page, a, e);
@@ -296,8 +296,7 @@ int cmd_predict(int argc, char **argv)
     if (s == STATUS_OK)
         s = predict(&a, &job, models, &e);
     for (int i = 0; i < PREDICT_MODELS_MAX; i++)
-        if (models[i].is_open)
-            inference_close(&models[i]);
+        inference_close(&models[i]);
     free(models);
     return session_close(&job, "predict", s, &e);
 }

@@ -1,5 +1,6 @@
 /* unroll sample - text drawn from a model (trainer/sample.h). */
 #include "io/text.h"
+#include "io/tokenizer.h"
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/session.h"
@@ -121,7 +122,21 @@ static text_level level_of(const inference *f)
     return LEVEL_WORD;
 }
 
-/* The prompt's tokens, malloc'ed. */
+/* The id of the prompt's next token. */
+static status add_token(const inference *f, const uint8_t *word, size_t n, uint32_t *ids, size_t *count,
+                        error *e)
+{
+    int64_t id = vocabulary_find(&f->vocab, (const char *)word, n);
+    if (id < 0)
+        id = f->vocab.unk;
+    if (id < 0)
+        return fail(e, STATUS_USAGE, "--prompt: \"%.*s\" is not in the vocabulary, which has no %s", (int)n,
+                    (const char *)word, TEXT_UNK);
+    ids[(*count)++] = (uint32_t)id;
+    return STATUS_OK;
+}
+
+/* The prompt's tokens, malloc'ed: cut as the corpus was. */
 static status read_prompt(const inference *f, const char *prompt, uint32_t **ids, size_t *count, error *e)
 {
     size_t n = strlen(prompt);
@@ -137,17 +152,12 @@ static status read_prompt(const inference *f, const char *prompt, uint32_t **ids
     if (s == STATUS_OK && text_check(&block, level_of(f), false, NULL, e) != STATUS_OK)
         s = fail(e, STATUS_USAGE, "--prompt: is not valid UTF-8");
     token_reader t = {.at = block.bytes, .end = block.bytes + n, .level = level_of(f)};
-    const uint8_t *word;
-    for (size_t length; s == STATUS_OK && token_next(&t, &word, &length);) {
-        int64_t id = vocabulary_find(&f->vocab, (const char *)word, length);
-        if (id < 0)
-            id = f->vocab.unk;
-        if (id < 0)
-            s = fail(e, STATUS_USAGE, "--prompt: \"%.*s\" is not in the vocabulary, which has no %s",
-                     (int)length, (const char *)word, TEXT_UNK);
-        else
-            (*ids)[(*count)++] = (uint32_t)id;
-    }
+    word_reader raw = {block.bytes, block.bytes + n, f->lower};
+    uint8_t cut[TEXT_WORD_MAX];
+    const uint8_t *word = cut;
+    for (size_t length;
+         s == STATUS_OK && (f->tokenizer ? word_next(&raw, cut, &length) : token_next(&t, &word, &length));)
+        s = add_token(f, word, length, *ids, count, e);
     free(block.bytes);
     return s;
 }

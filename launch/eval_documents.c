@@ -27,18 +27,10 @@ typedef struct evaluation {
     const char **names;  /* (C) NUL-terminated labels, owned */
 } evaluation;
 
-/* Are both lists the same words? */
-static bool same_words(const vocabulary *a, const vocabulary *b)
-{
-    const uint64_t bytes = a->size == b->size ? a->start[a->size] : 0;
-    return a->size == b->size && bytes == b->start[b->size] && memcmp(a->blob, b->blob, bytes) == 0 &&
-           memcmp(a->start, b->start, (a->size + 1) * sizeof *a->start) == 0;
-}
-
 static status check_model(const evaluation *v, const inference *m, error *e)
 {
     status s = inference_same_vocabulary(m, &v->corpus, e);
-    if (s != STATUS_OK || same_words(&m->labels, &v->corpus.labels))
+    if (s != STATUS_OK || vocabulary_same(&m->labels, &v->corpus.labels))
         return s;
     return fail(e, STATUS_BAD_CHECKPOINT,
                 "%s: has other labels than %s; prepare the documents with labels of the same names",

@@ -102,7 +102,7 @@ static void put_document(FILE *out, const explain_document *d)
         fprintf(out, "</b>: %s", strcmp(d->truth, d->predicted) == 0 ? "right" : "wrong");
     }
     if (d->note != NULL) {
-        fputs("<br>\n", out);
+        fputs("</p>\n<p class=\"label\">", out);
         put_text(out, d->note);
     }
     fputs("</p>\n<p class=\"text\" lang=\"\" dir=\"auto\">\n", out);

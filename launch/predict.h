@@ -105,7 +105,7 @@ typedef struct predict_page {
     explain_page page;
     bool is_open;
     uint64_t documents;
-    double gap_sum, gap_largest; /* |sum of contributions - change of log p| */
+    double gap_sum, gap_largest; /* |sum of contributions - change of the log-odds| */
 } predict_page;
 status predict_page_open(predict_page *p, const predict_arguments *a, error *e);
 /* Explains those of the group that have kept their bytes. */

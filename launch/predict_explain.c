@@ -86,8 +86,8 @@ static void make_note(char note[256], const predict_text *t, const explained *d,
         used = snprintf(note, 256, "explained: the %s %zu of its %zu words; ", d->first ? "last" : "first",
                         shown, t->tokens);
     snprintf(note + used, 256 - (size_t)used,
-             "contributions add up to %+.4f, the words bring log p from %.4f to %.4f", sum, d->ends.nothing,
-             d->ends.document);
+             "contributions add up to %+.4f, the words bring the log-odds from %.4f to %.4f", sum,
+             d->ends.nothing, d->ends.document);
 }
 
 static status show(predict_page *p, const predict_text *t, const explained *d, double probability,
@@ -202,7 +202,7 @@ status predict_page_close(predict_page *p, const predict_arguments *a, error *e)
     if (s == STATUS_OK && p->documents > 0)
         fprintf(stderr,
                 "explained: %" PRIu64 " documents in %" PRIu64
-                " steps; contributions miss the change of log p by %.2g on average, %.2g at most\n",
+                " steps; contributions miss the change of the log-odds by %.2g on average, %.2g at most\n",
                 p->documents, a->explain_steps, p->gap_sum / (double)p->documents, p->gap_largest);
     return s;
 }

@@ -15,17 +15,6 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool same_labels(const vocabulary *a, const vocabulary *b)
-{
-    bool same = a->size == b->size;
-    for (uint32_t i = 0; same && i < a->size; i++) {
-        size_t n, m;
-        const char *x = vocabulary_word(a, i, &n), *y = vocabulary_word(b, i, &m);
-        same = n == m && memcmp(x, y, n) == 0;
-    }
-    return same;
-}
-
 static status check_models(const inference *m, int models, error *e)
 {
     for (int i = 0; i < models; i++) {
@@ -33,7 +22,7 @@ static status check_models(const inference *m, int models, error *e)
             return fail(e, STATUS_BAD_CHECKPOINT,
                         "%s: its vocabulary lacks %s; a classifier of new texts needs %s and %s",
                         m[i].file.path, m[i].vocab.eos < 0 ? TEXT_EOS : TEXT_UNK, TEXT_EOS, TEXT_UNK);
-        if (!same_labels(&m->labels, &m[i].labels))
+        if (!vocabulary_same(&m->labels, &m[i].labels))
             return fail(e, STATUS_BAD_CHECKPOINT, "%s: has other labels than %s", m[i].file.path,
                         m->file.path);
         if (!same_text(m->tokenizer, m[i].tokenizer) || m->lower != m[i].lower)

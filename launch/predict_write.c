@@ -148,11 +148,9 @@ status predict_write(predict_output *o, const predict_group *g, error *e)
 static void tell(const predict_output *o)
 {
     if (o->empty > 0)
-        fprintf(stderr, "%" PRIu64 " of %" PRIu64 " documents are empty and have no label\n", o->empty,
-                o->rows);
+        fprintf(stderr, "empty documents: %" PRIu64 " of %" PRIu64 ", without a label\n", o->empty, o->rows);
     if (o->strange > 0)
-        fprintf(stderr, "%" PRIu64 " documents have a label that the model does not know: counted as wrong\n",
-                o->strange);
+        fprintf(stderr, "labels that the model does not know: %" PRIu64 ", counted as wrong\n", o->strange);
     if (o->labelled > 0)
         fprintf(stderr, "accuracy: %.4f, %" PRIu64 " of %" PRIu64 " labelled documents\n",
                 (double)o->right / (double)o->labelled, o->right, o->labelled);

@@ -2,6 +2,7 @@
 
 #include "io/bug.h"
 
+#include <math.h>
 #include <string.h>
 
 status attribution_open(attribution *x, team *t, const classifier_shape *s, const params *list, int T, int B,
@@ -50,13 +51,33 @@ static class_batch repeat(attribution *x, const uint32_t *ids, int n, int rows, 
         .steps = n, .B = rows, .ids = x->ids, .length = x->length, .label = x->label, .scale = x->scale};
 }
 
+static double log_odds(const float *logp, int C, uint32_t label)
+{
+    double largest = -HUGE_VAL, sum = 0.0; /* of the other classes */
+    for (int c = 0; c < C; c++)
+        largest = (uint32_t)c != label ? fmax(largest, (double)logp[c]) : largest;
+    for (int c = 0; c < C; c++)
+        sum += (uint32_t)c != label ? exp((double)logp[c] - largest) : 0.0;
+    return (double)logp[label] - largest - log(sum);
+}
+
+/* From a gradient of the loss, -log p, in row b to one of -F: both are linear in the logits' gradient, and
+ * dF = dlog p / (1 - p), where the logits' gradient has 1 - p. */
+static double per_log_odds(const attribution *x, int b, uint32_t label)
+{
+    const class_loss *l = &x->model.shape.loss;
+    const size_t at = (size_t)b * (size_t)PAD16(class_logits(l)) + (l->sigmoid ? 0 : label);
+    const double rest = fabs((double)x->model.dlogits[at]);
+    return rest > 0.0 ? 1.0 / rest : 0.0; /* beyond a certainty of 1 - 1e-16 nothing can be told */
+}
+
 static double score_at(attribution *x, team *t, const float *value, const uint32_t *ids, int n,
                        uint32_t label, float scale)
 {
     const class_batch batch = repeat(x, ids, n, 1, label);
     x->scale[0] = scale;
     classifier_score(&x->model, t, value, &batch, x->logp);
-    return (double)x->logp[label];
+    return log_odds(x->logp, x->model.shape.loss.classes, label);
 }
 
 void attribution_words(attribution *x, team *t, const float *value, const uint32_t *ids, int n,
@@ -75,9 +96,9 @@ void attribution_words(attribution *x, team *t, const float *value, const uint32
         classifier_train(&x->model, t, value, &batch, &p, 0, x->gradient,
                          x->model.trunk.list->gradient_floats, &nats, NULL, NULL);
         trunk_slopes(&x->model.trunk, t, value, x->ids, n, rows, x->slope);
-        for (int i = 0; i < n; i++)
-            for (int b = 0; b < rows; b++)
-                contribution[i] -= x->slope[(size_t)i * (size_t)rows + (size_t)b]; /* of the loss: -F */
+        for (int b = 0; b < rows; b++)
+            for (int i = 0; i < n; i++)
+                contribution[i] -= x->slope[(size_t)i * (size_t)rows + (size_t)b] * per_log_odds(x, b, label);
     }
     for (int i = 0; i < n; i++)
         contribution[i] /= steps;

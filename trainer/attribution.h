@@ -1,12 +1,15 @@
 /* attribution.h - what each word of a document contributes to a class: integrated gradients (Sundararajan, Taly & Yan
  * 2017).
  *
- *   F(a)     log p of the class for the document whose word vectors are multiplied by a
+ *   F(a)     log p/(1-p), p the probability of the class for the document whose word vectors are multiplied by a
  *   c_i      = integral from 0 to 1 of  <v_i, dF/dv_i> at a v  da      v_i: vector of word i
  *            = 1/m sum over k of  <v_i, dF/dv_i> at a_k v,   a_k = (k + 1/2) / m            (the midpoint rule)
  *
  * The path is straight, from vectors of zero, which say nothing, to the document's own.  Completeness: the sum over
  * i of c_i is F(1) - F(0), up to the error of the rule; who shows contributions shows that difference, too.
+ *
+ * Log-odds and not log p: this hardly changes any more where p is near 1, at which the words that made it so would look
+ * idle.  Of two classes, what a word contributes to one it takes from the other.
  *
  * The m points are rows of one batch or of several, each with its scale (classifier.h), and go through the step of
  * training without dropout, weights of classes and label smoothing.  A result's bits depend neither on B nor on the

@@ -4,7 +4,7 @@
 #   tests/cli/commands.sh PROGRAM [SECTION...]
 . "$(dirname "$0")/lib.sh"
 
-commands="prepare train eval sample inspect config bench doctor"
+commands="prepare train eval predict sample inspect config bench doctor"
 
 # A finished run of two epochs in r, its corpus g.h5, its configuration c.yaml.
 prepared() {
@@ -44,7 +44,7 @@ usage() {
         expect_code "$c, its output lost" 1
         expect_lines "$c, its output lost" err 1 '^unroll [a-z]+: stdout could not be written'
     done
-    for c in prepare train eval sample inspect config; do
+    for c in prepare train eval predict sample inspect config; do
         expect_refusal "$c without arguments" 2 "^unroll $c: .*(no|name)" "$c"
     done
     expect_refusal "option without its value" 2 '^unroll sample: --length wants a value' sample r --length

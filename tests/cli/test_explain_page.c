@@ -161,11 +161,13 @@ static void test_escapes(void **unused)
     d.place = "<b>\x1b[m";
     d.predicted = "</p>";
     d.truth = "&lt;";
+    d.note = "a <note>";
     char *page = page_of("</title><b>&", &d, 1);
     assert_int_equal(check_balanced(page, "span"), 2 + 7);
     static const char *const shown[] = {
         ">&lt;script&gt;alert(1)&lt;/script&gt;</span>",
         ">a&amp;b</span>",
+        "<p class=\"label\">a &lt;note&gt;</p>",
         ">&quot;&#39;\xef\xbf\xbd&lt;</span>",
         ">caf\xc3\xa9</span>",
         ">x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy</span>",

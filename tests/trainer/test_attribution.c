@@ -2,10 +2,10 @@
  * pooling, with dropout, weights of classes and smoothing in their shapes, which must not count.
  *
  *   classifier_score of scaled rows          ==  of an embedding that is scaled itself, bit for bit    (powers of two)
- *   sum of the contributions                 ==  log p - log p of vectors of zero                      to 1e-4 at 64 steps; where a
+ *   sum of the contributions                 ==  log-odds - log-odds of vectors of zero                to 1e-4 at 64 steps; where a
  *                                                maximum or relu bends the path, to 5e-3
- *   contribution of a word                   ==  the mean over the path of finite differences of classifier_score, whose
- *                                                embedding row gets longer and shorter                 to 2e-3 of the largest
+ *   contribution of a word                   ==  the mean over the path of finite differences of the log-odds, when the word's
+ *                                                vector gets longer and shorter                      to 2e-3 of the largest
  *   contribution of a word of zero vector    ==  0
  *   any number of points at a time, 1 and 3 threads, a larger plan      the same bits */
 #include "kernels/kernels.h"
@@ -110,6 +110,15 @@ static void score(fixture *f, const float *scale, float logp[CLASSES_MAX])
     classifier_score(&f->scorer, f->team, f->value, &batch, logp);
 }
 
+/* log p/(1-p) of a class. */
+static double odds(const float *logp, int C, uint32_t label)
+{
+    double others = 0.0;
+    for (int c = 0; c < C; c++)
+        others += (uint32_t)c == label ? 0.0 : exp((double)logp[c]);
+    return (double)logp[label] - log(others);
+}
+
 static attribution_ends attribute(fixture *f, int T, int B, int steps, uint32_t label, double contribution[N])
 {
     attribution x;
@@ -152,7 +161,8 @@ static void test_complete(void **unused)
             score(&f, NULL, all);
             multiply(&f, 0, V, 0.0);
             score(&f, NULL, none);
-            assert_true(ends.document == (double)all[label] && ends.nothing == (double)none[label]);
+            assert_float_equal(ends.document, odds(all, cases[i].classes, label), 1e-6);
+            assert_float_equal(ends.nothing, odds(none, cases[i].classes, label), 1e-6);
             for (int k = 0; k < N; k++)
                 sum += c[k];
             assert_true(fabs(ends.document - ends.nothing) > 1e-3);
@@ -162,11 +172,12 @@ static void test_complete(void **unused)
         }
 }
 
-/* The mean over the path of d log p / d s at s = 1, where s multiplies the vector of one word: the word's vector of
+/* The mean over the path of d F / d s at s = 1, where s multiplies the vector of one word: the word's vector of
  * length a_k s at the other words' a_k, over a_k. */
 static double by_differences(fixture *f, uint32_t word, uint32_t label, int steps)
 {
     const double h = 1.0 / 512;
+    const int C = f->shape.loss.classes;
     float saved[E], up[CLASSES_MAX], down[CLASSES_MAX];
     float *row = f->value + f->encoder->offset + (size_t)word * E;
     memcpy(saved, row, sizeof saved);
@@ -179,7 +190,7 @@ static double by_differences(fixture *f, uint32_t word, uint32_t label, int step
         multiply(f, word, word + 1, 1 - h);
         score(f, &scale, down);
         memcpy(row, saved, sizeof saved);
-        sum += ((double)up[label] - (double)down[label]) / (2 * h * (double)scale);
+        sum += (odds(up, C, label) - odds(down, C, label)) / (2 * h * (double)scale);
     }
     return sum / steps;
 }
