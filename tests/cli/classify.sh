@@ -79,7 +79,7 @@ learns() {
     expect_text "both" both/train.log 'vocabulary [0-9]+; bidirectional gru 1 x 24, '
     expect_text "forward" forward/train.log '^3 classes, concat pooling, 24 batches an epoch; batches are [0-9.]+ % longer than their documents$'
     learn short --set classify.max_length=3 --set classify.keep=end --set train.epochs=1
-    expect_text "cutting is reported" err '^train: 288 documents are cut to their last 3 tokens$'
+    expect_text "cutting is reported" err '^train: 288 documents, 864 tokens, the longest 3, cut to the last 3: 288$'
     learn bested --set classify.best_by=accuracy --set train.epochs=8
     expect_text "the best by accuracy: the first of the best" bested/metrics.jsonl "\"type\": \"valid\", \"step\": $(step_of "$(newest bested best)"),.*\"accuracy\": 1.0"
     unroll inspect bested

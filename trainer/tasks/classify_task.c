@@ -4,7 +4,7 @@
 #include "trainer/classify.h"
 #include "trainer/run.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static status open_split(run *r, documents *d, bool *has, split_name split, int rank, int size, error *e)
@@ -176,12 +176,13 @@ static void describe_documents(const run *r, const documents *d)
 {
     if (d->count == 0)
         return;
-    log_line(r->log, "%s: %u documents, %llu tokens, the longest %u%s", split_names[d->split], d->count,
-             (unsigned long long)d->tokens, d->longest, d->cut ? "" : ", none cut");
-    if (d->cut)
-        log_line(r->log, "%s: %u documents are cut to their %s %lld tokens", split_names[d->split], d->cut,
+    char cut[64] = "none cut";
+    if (d->cut > 0)
+        snprintf(cut, sizeof cut, "cut to the %s %lld: %u",
                  r->config->classify.keep == KEEP_END ? "last" : "first",
-                 (long long)r->config->classify.max_length);
+                 (long long)r->config->classify.max_length, d->cut);
+    log_line(r->log, "%s: %u documents, %llu tokens, the longest %u, %s", split_names[d->split], d->count,
+             (unsigned long long)d->tokens, d->longest, cut);
 }
 
 static void describe_classify(run *r)
