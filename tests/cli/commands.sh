@@ -293,7 +293,7 @@ speed() {
         expect_code "bench of a layer" 0
         cp "$work/out" l
         unroll bench --documents --hidden 20 --embedding 24 --batch 8 --mean-length 9 --vocabulary 50 --threads 2 --rounds 1 \
-            --seconds 0.5 --json d
+            --seconds 0.5 --json documents.json
         expect_code "bench of documents" 0
         expect_text "bench of documents" out '^bidirectional lstm 1 x 20, embedding 24, batch 8, documents of 9 words, vocabulary 50; 2 shards'
         expect_lines "bench of documents" out 1 '^  [0-9]+ tokens/s; padding is [0-9.]+ % of what is computed$'
@@ -361,7 +361,7 @@ for n, batch in enumerate(batches(), 1):
     assert n < 100000, "no number of batches has these words and this padding"
 END
     expect "bench of documents: their words, their padding and the work that is counted" \
-        python3 judge_documents.py d "$(dirname "$script")/../peers/torch_classify.py"
+        python3 judge_documents.py documents.json "$(dirname "$script")/../peers/torch_classify.py"
 }
 
 # A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
