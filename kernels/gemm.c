@@ -130,7 +130,7 @@ typedef struct tree_cuts {
 
 static tree_cuts tree_cut(const gemm_tree *j)
 {
-    const int a = j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
+    const int a = !j->crowd && j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
     return (tree_cuts){pieces(j->pa, a), pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
 }
 
