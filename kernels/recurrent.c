@@ -343,8 +343,6 @@ static void backward_task(member *m, const window *w, int s, int phase, long tas
     for (int u = 0; u < units; u++) {
         r->cell->body->step_backward(m->k, phase, &tile[u]);
         clear_absent(w, t, c.b0, &tile[u]);
-        if (phase == r->cell->body->phases - 1)
-            window_pack_gates(w, t, c.b0, c.rows, c.unit + u);
     }
 }
 

@@ -1,17 +1,8 @@
 #include "kernels/shards.h"
 
-#include <stdint.h>
-
 int shard_row(int B, int S, int s)
 {
     return (int)((long long)s * B / S);
-}
-
-void shard_local(const shards *p, int b, int *first, int *end)
-{
-    const int s = (int)(((int64_t)(p->row0 + b + 1) * p->S - 1) / p->B);
-    *first = shard_row(p->B, p->S, s) - p->row0;
-    *end = shard_row(p->B, p->S, s + 1) - p->row0;
 }
 
 int shards_largest(const shards *p)

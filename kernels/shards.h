@@ -34,9 +34,7 @@ typedef struct shards {
 /* 1 <= S <= min(B, SHARDS_MAX) (or B = fewer rows than shards in an evaluation: some shards are empty), 0
  * <= rank < size <= S. */
 void shards_init(shards *p, int B, int S, int rank, int size);
-int shard_row(int B, int S, int s); /* first global row of shard s; s = S gives B */
-/* Local rows [*first, *end) of the shard that has local row b. */
-void shard_local(const shards *p, int b, int *first, int *end);
+int shard_row(int B, int S, int s);  /* first global row of shard s; s = S gives B */
 int shards_largest(const shards *p); /* rows of the largest shard of all */
 int shard_split(int a, int b);       /* where the tree over [a,b), b-a >= 2, splits */
 /* Maximal subtrees of the run [a,b) of the tree over [0,S), in order, into node; how many. */

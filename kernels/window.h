@@ -133,9 +133,7 @@ void window_split(const window *w, int unit, cell_tile *tile, float *room);
 
 /* ---- weight_gradients.c ---- */
 
-/* Gradients by the gates of 16 hidden units, for some rows of step t, into panels: while they are hot. */
-void window_pack_gates(const window *w, int t, int b0, int rows, int unit);
-/* The other operands, in tasks. */
+/* The operands, into panels, in tasks. */
 long window_operand_tasks(const window *w);
 void window_operand(member *m, const window *w, long task);
 /* Then the sums over shards, weights and biases, in tasks.  The window must stay where it is from the plan on. */
