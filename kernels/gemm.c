@@ -11,6 +11,7 @@
 #define JOB_ROWS    96
 #define JOB_PANELS  4
 #define JOB_DEPTH   512
+#define JOB_WEIGHTS (384u << 10) /* bytes of a B that stays in L2 while rows pass by */
 #define TILE_ROWS   12
 #define TILE_PANELS 4
 
@@ -102,8 +103,11 @@ long gemm_job_tasks(const gemm_job *j)
 void gemm_job_task(const kernels *k, const gemm_job *j, long task)
 {
     const long row_blocks = pieces(j->M, JOB_ROWS), panel_blocks = pieces(j->P, JOB_PANELS);
-    const long rb = task % row_blocks,
-               pb = task / row_blocks; /* rows inside: a thread's share keeps its panels */
+    /* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from memory once
+     * if all of B does. */
+    const bool rows_outside = (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
+    const long rb = rows_outside ? task / panel_blocks : task % row_blocks,
+               pb = rows_outside ? task % panel_blocks : task / row_blocks;
     const int m0 = cut(j->M, TILE_ROWS, rb, row_blocks), m1 = cut(j->M, TILE_ROWS, rb + 1, row_blocks);
     const int p0 = cut(j->P, TILE_PANELS, pb, panel_blocks),
               p1 = cut(j->P, TILE_PANELS, pb + 1, panel_blocks);
@@ -126,7 +130,7 @@ typedef struct tree_cuts {
 
 static tree_cuts tree_cut(const gemm_tree *j)
 {
-    const int a = j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
+    const int a = !j->crowd && j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
     return (tree_cuts){pieces(j->pa, a), pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
 }
 

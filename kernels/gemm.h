@@ -75,6 +75,7 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task);
 typedef struct gemm_tree {
     const shards *p;
     int T;
+    bool crowd;         /* other tasks keep the threads busy, too: few large ones will do */
     int pa, pb;         /* panels of A and of B */
     const float *a, *b; /* panels by gemm_pack_shards */
     /* Where rows of C that come from panel i of A begin, and how many of the 16 are real. */

@@ -1,47 +1,31 @@
-#include "kernels/join.h"
+/* join.c - the outputs of a bidirectional layer's two directions side by side, and their gradients apart again, tile by
+ * tile while these are hot:
+ *
+ *   y[t,b,:] = h[t,b,0..H-1] of the one, h[t,b,0..H-1] of the other        y (T,B,PAD16(2H)), padding zero */
+#include "kernels/window.h"
 
 #include <string.h>
 
-#define ROWS_PER_TASK 16
-
-typedef struct job {
-    float *whole, *part[2];
-    size_t rows;
-    int H;
-    bool splits;
-} job;
-
-static void body(member *m, void *arg)
+void window_join(const window *w, int t, int b0, int unit, const cell_tile *tile)
 {
-    const job *j = arg;
-    const size_t H = (size_t)j->H, wide = (size_t)PAD16(2 * j->H), narrow = (size_t)PAD16(j->H),
-                 f = sizeof(float);
-    for (long i; (i = team_claim(m, (long)((j->rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK))) >= 0;)
-        for (size_t row = (size_t)i * ROWS_PER_TASK; row < j->rows && row < (size_t)(i + 1) * ROWS_PER_TASK;
-             row++) {
-            float *whole = j->whole + row * wide;
-            for (size_t d = 0; d < 2; d++) {
-                float *part = j->part[d] + row * narrow;
-                memcpy(j->splits ? part : whole + d * H, j->splits ? whole + d * H : part, H * f);
-                if (j->splits)
-                    memset(part + H, 0, (narrow - H) * f);
-            }
-            if (!j->splits)
-                memset(whole + 2 * H, 0, (wide - 2 * H) * f);
-        }
-    team_barrier(m);
+    const size_t H = (size_t)w->r->H, n = (size_t)valid_of(w->r->H, unit), behind = w->ld - 2 * H;
+    const bool ends = w->column > 0 && unit == units_of(w->r) - 1;
+    float *y = w->y + row_at(w, t, b0) * w->ld + (size_t)(w->column + unit * 16);
+    for (int m = 0; m < tile->rows; m++, y += w->ld) {
+        memcpy(y, tile->h + (size_t)m * tile->ld, n * sizeof *y);
+        if (ends)
+            memset(y + n, 0, behind * sizeof *y);
+    }
 }
 
-void join_outputs(team *t, float *y, const float *a, const float *b, size_t rows, int H)
+void window_split(const window *w, int unit, cell_tile *tile, float *room)
 {
-    job j = {.whole = y, .part = {(float *)a, (float *)b}, .rows = rows, .H = H};
-    team_phase(t, TRACE_JOIN);
-    team_run(t, body, &j);
-}
-
-void split_gradients(team *t, float *da, float *db, const float *dy, size_t rows, int H)
-{
-    job j = {.whole = (float *)dy, .part = {da, db}, .rows = rows, .H = H, .splits = true};
-    team_phase(t, TRACE_JOIN);
-    team_run(t, body, &j);
+    const size_t n = (size_t)valid_of(w->r->H, unit);
+    if (n == 16)
+        return;
+    memset(room, 0, (size_t)tile->rows * 16 * sizeof *room);
+    for (int m = 0; m < tile->rows; m++)
+        memcpy(room + m * 16, tile->dh + (size_t)m * tile->dh_ld, n * sizeof *room);
+    tile->dh = room;
+    tile->dh_ld = 16;
 }

@@ -182,6 +182,12 @@ void pooling_result(const pooling *p, team *t, float *out, int B)
 
 /* ---- backward ---- */
 
+static void add_columns(float *sum, const float *x, int c0, int c1)
+{
+    for (int c = c0; c < c1; c++)
+        sum[c] += x[c];
+}
+
 static void backward_part(const job *j, part q)
 {
     const pooling *p = j->p;
@@ -190,21 +196,25 @@ static void backward_part(const job *j, part q)
     const float *dlast = j->dout + (size_t)b * (size_t)PAD16(D),
                 *dmax = dlast + (p->kind == POOL_CONCAT ? p->W : 0),
                 *dmean = dlast + (p->kind == POOL_CONCAT ? 2 * p->W : 0);
+    const int32_t *when = p->max ? p->when + cell(p, b) : NULL;
+    const int pad = q.c1 == p->W ? PAD16(p->W) : q.c1; /* the last part clears the padding, too */
+    const int middle = at_most(q.c1, at_least(q.c0, p->first_end));
+    float of_mean[COLUMNS] = {0};
+    for (int c = q.c0; p->sum && begin < end && c < q.c1; c++)
+        of_mean[c - q.c0] = dmean[c] / (float)p->count[b];
     for (int t = 0; t < j->T; t++) {
         float *dy = j->dy + cell(p, t * j->B + b);
-        const bool inside = t >= begin && t < end;
-        for (int c = q.c0; c < q.c1; c++) {
-            float d = 0.0f;
-            if (inside && p->sum)
-                d = dmean[c] / (float)p->count[b];
-            if (inside && p->max && p->when[cell(p, b) + (size_t)c] == before + t - begin)
-                d += dmax[c];
-            if (p->last && (c < p->first_end ? t == end - 1 && inside : t == begin && inside && before == 0))
-                d += dlast[c];
-            dy[c] = d;
-        }
-        if (q.c1 == p->W)
-            memset(dy + p->W, 0, (size_t)(PAD16(p->W) - p->W) * sizeof *dy);
+        memset(dy + q.c0, 0, (size_t)(pad - q.c0) * sizeof *dy);
+        if (t < begin || t >= end)
+            continue;
+        if (p->sum)
+            memcpy(dy + q.c0, of_mean, (size_t)(q.c1 - q.c0) * sizeof *dy);
+        for (int c = q.c0; when && c < q.c1; c++)
+            dy[c] = when[c] == before + t - begin ? dy[c] + dmax[c] : dy[c];
+        if (p->last && t == end - 1)
+            add_columns(dy, dlast, q.c0, middle);
+        if (p->last && t == begin && before == 0)
+            add_columns(dy, dlast, middle, q.c1);
     }
 }
 

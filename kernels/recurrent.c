@@ -140,7 +140,8 @@ static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
     if (body->has_extra)
         tile.extra = extra_at(w, t) + in_step;
     if (w->dh) {
-        tile.dh = w->dh + at;
+        tile.dh = w->dh + row_at(w, t, b0) * w->ld + (size_t)(w->column + unit * 16);
+        tile.dh_ld = w->ld;
         tile.carry = r->carry + in_step;
         tile.dgate_rec = r->rec_grad ? r->rec_grad + at : NULL;
     }
@@ -289,6 +290,8 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
     tile.rec = rec;
     body->step_forward(m->k, phase, &tile);
     clear_absent(w, t, c.b0, &tile);
+    if (w->joined && phase == body->phases - 1)
+        window_join(w, t, c.b0, c.unit, &tile);
 }
 
 /* Gradient that comes in from gate gradients of step t through the recurrent weights of parts f->first ..
@@ -318,7 +321,7 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
 
 static void backward_task(member *m, const window *w, int s, int phase, long task)
 {
-    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16];
+    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16], dh[MERGE_BLOCKS * CELL_ROWS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
     const cell_task c = task_of(w, task, w->backward_runs, BACKWARD_UNITS);
@@ -328,6 +331,8 @@ static void backward_task(member *m, const window *w, int s, int phase, long tas
     for (int u = 0; u < units; u++) {
         tile[u] = tile_at(w, t, c.b0, c.rows, c.unit + u);
         tile_prefetch(&tile[u], r->cell->gates);
+        if (w->joined)
+            window_split(w, c.unit + u, &tile[u], dh);
         tile[u].rec = rec + u * 16;
         tile[u].rec_ld = BACKWARD_UNITS * 16;
     }
@@ -436,15 +441,27 @@ void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, 
     run_forward(t, &(layer_call){1, {forward_window(r, t, weights, x, T, B)}});
 }
 
+/* Both directions' y and dh are side by side. */
+static void join_windows(window *w, int direction)
+{
+    w->joined = true;
+    w->ld = (size_t)PAD16(2 * w->r->H);
+    w->column = direction * w->r->H;
+}
+
 void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
-                            int T, int B)
+                            float *y, int T, int B)
 {
     assert(!r[0].reverse && r[1].reverse);
     assert(r[0].cell == r[1].cell && r[0].I == r[1].I && r[0].H == r[1].H);
     team_phase(t, TRACE_PACK);
-    run_forward(t, &(layer_call){2,
-                                 {forward_window(&r[0], t, &weights[0], x, T, B),
-                                  forward_window(&r[1], t, &weights[1], x, T, B)}});
+    layer_call c = {
+        2, {forward_window(&r[0], t, &weights[0], x, T, B), forward_window(&r[1], t, &weights[1], x, T, B)}};
+    for (int i = 0; i < 2; i++) {
+        c.window[i].y = y;
+        join_windows(&c.window[i], i);
+    }
+    run_forward(t, &c);
 }
 
 /* ---- backward ---- */
@@ -516,8 +533,8 @@ static void backward_body(member *m, void *arg)
 
 /* The trees point into the window, which therefore is filled in where it stays. */
 static void backward_window(window *w, recurrent *r, const team *t, const recurrent_weights *weights,
-                            const float *x, float *dh, float *dx, gemm_start start, const shards *p,
-                            const recurrent_gradients *g)
+                            const float *x, const float *dh, float *dx, gemm_start start, const shards *p,
+                            const recurrent_gradients *g, bool crowd)
 {
     const int T = r->steps;
     assert(r->training && T > 0 && p->rows <= r->B);
@@ -525,12 +542,14 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                   .weights = weights,
                   .x = x,
                   .dh = dh,
+                  .ld = (size_t)r->Hp,
                   .dx = dx,
                   .shards = p,
                   .T = T,
                   .B = p->rows,
                   .blocks = pieces(p->rows, CELL_ROWS),
-                  .stride = g->stride};
+                  .stride = g->stride,
+                  .crowd = crowd};
     w->product = (gemm_job){.M = T * w->B,
                             .P = r->Ip / 16,
                             .K = panels_of(r) * 16,
@@ -547,23 +566,25 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }
 
-void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, float *dh,
-                        float *dx, const shards *p, const recurrent_gradients *g)
+void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights, const float *x,
+                        const float *dh, float *dx, const shards *p, const recurrent_gradients *g)
 {
     team_phase(t, TRACE_PACK);
     layer_call c = {.windows = 1};
-    backward_window(&c.window[0], r, t, weights, x, dh, dx, GEMM_ZERO, p, g);
+    backward_window(&c.window[0], r, t, weights, x, dh, dx, GEMM_ZERO, p, g, false);
     team_run(t, backward_body, &c);
 }
 
 void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights weights[2], const float *x,
-                             float *const dh[2], float *dx, const shards *p, const recurrent_gradients g[2])
+                             const float *dy, float *dx, const shards *p, const recurrent_gradients g[2])
 {
     assert(!r[0].reverse && r[1].reverse && r[0].steps == r[1].steps);
     team_phase(t, TRACE_PACK);
     layer_call c = {.windows = 2};
-    for (int i = 0; i < 2; i++)
-        backward_window(&c.window[i], &r[i], t, &weights[i], x, dh[i], dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE,
-                        p, &g[i]);
+    for (int i = 0; i < 2; i++) {
+        backward_window(&c.window[i], &r[i], t, &weights[i], x, dy, dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE, p,
+                        &g[i], true);
+        join_windows(&c.window[i], i);
+    }
     team_run(t, backward_body, &c);
 }

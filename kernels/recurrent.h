@@ -81,19 +81,20 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
 /* Planned for training, it keeps what backward needs; then x must stay untouched until recurrent_backward
  * returns. */
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *w, const float *x, int T, int B);
-/* dh (T,B,Hp): gradient of the loss by h; is overwritten.  dx (T,B,Ip) is written; NULL: not wanted.  Rows
+/* dh (T,B,Hp): gradient of the loss by h.  dx (T,B,Ip) is written; NULL: not wanted.  Rows
  * are p's rows (p->rows == B of the forward).
  * Truncated: nothing flows in from where the steps end, nor out of where they begin. */
-void recurrent_backward(recurrent *r, team *t, const recurrent_weights *w, const float *x, float *dh,
+void recurrent_backward(recurrent *r, team *t, const recurrent_weights *w, const float *x, const float *dh,
                         float *dx, const shards *p, const recurrent_gradients *g);
 
-/* A bidirectional layer (Schuster & Paliwal 1997), as classifiers of whole texts have: r[0] reads x from the start of the window, r[1], whose `reverse`
- * is true, from its end, each with its own weights, state, h and dh; both are planned alike.  The same bits as two
+/* A bidirectional layer (Schuster & Paliwal 1997), as classifiers of whole texts have: r[0] reads x from the start of the
+ * window, r[1], whose `reverse` is true, from its end, each with its own weights, state and h; both are planned alike.
+ * y and dy (T,B,PAD16(2H)) hold the outputs side by side, r[0]'s H columns and then r[1]'s.  The same bits as two
  * calls, in about the time of the larger phases: both directions' tasks share each of them.
  * dx is one chain over the gates of r[0] and then those of r[1]. */
-void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights w[2], const float *x, int T,
-                            int B);
+void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights w[2], const float *x, float *y,
+                            int T, int B);
 void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights w[2], const float *x,
-                             float *const dh[2], float *dx, const shards *p, const recurrent_gradients g[2]);
+                             const float *dy, float *dx, const shards *p, const recurrent_gradients g[2]);
 
 #endif

@@ -29,7 +29,6 @@
     X(PACK, "pack weights")              \
     X(INPUT, "input product")            \
     X(FORWARD, "recurrent forward")      \
-    X(JOIN, "directions joined")         \
     X(POOLING, "pooling")                \
     X(LOGITS, "logits")                  \
     X(SOFTMAX, "softmax")                \

@@ -91,6 +91,7 @@ static void add_tree(window *w, int first, int panels, const float *a, int b, in
     w->sums[i] = sums;
     w->tree[i] = (gemm_tree){.p = w->shards,
                              .T = w->T,
+                             .crowd = w->crowd,
                              .pa = panels,
                              .pb = PAD16(N) / 16,
                              .a = a,

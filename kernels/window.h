@@ -1,5 +1,5 @@
-/* window.h - what recurrent.c and weight_gradients.c share: one call of a recurrent layer, and where its rows and panels
- * stand.  Nobody else includes this. */
+/* window.h - what recurrent.c, weight_gradients.c and join.c share: one call of a recurrent layer, and where its rows
+ * and panels stand.  Nobody else includes this. */
 #ifndef KERNELS_WINDOW_H
 #define KERNELS_WINDOW_H
 
@@ -17,7 +17,12 @@ enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS }
 typedef struct window {
     recurrent *r;
     const recurrent_weights *weights;
-    const float *x, *dh;
+    const float *x;
+    float *y;        /* of both directions, in forward */
+    const float *dh; /* in backward */
+    size_t ld;       /* of y and dh, of which the columns [column, column + H) are this layer's */
+    int column;
+    bool joined; /* y and dh are both directions' */
     float *dx;
     const shards *shards;
     int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
@@ -32,6 +37,7 @@ typedef struct window {
     float *sums[TREES];
     size_t stride;
     int trees;
+    bool crowd; /* another window's tasks keep the threads busy, too */
 } window;
 
 /* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
@@ -117,6 +123,13 @@ static inline float *h_at(const window *w, int t)
 {
     return w->r->h + (ptrdiff_t)t * w->B * w->r->Hp;
 }
+
+/* ---- join.c ---- */
+
+/* Copies the h of a tile, rows from b0 on at time t, to its columns of y. */
+void window_join(const window *w, int t, int b0, int unit, const cell_tile *tile);
+/* A tile that has fewer than 16 hidden units of its direction reads its dh from `room` (rows,16), the rest zeros. */
+void window_split(const window *w, int unit, cell_tile *tile, float *room);
 
 /* ---- weight_gradients.c ---- */
 

@@ -2,7 +2,6 @@
 
 #include "io/bug.h"
 #include "kernels/dropout.h"
-#include "kernels/join.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +74,7 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
 {
     *m =
         (trunk){.shape = *s, .list = list, .drops_output = drops_output, .T = T, .B = B, .summed = {0, s->V}};
-    const int Ep = PAD16(s->E), Hp = PAD16(s->H), Wp = PAD16(trunk_width(s));
+    const int Ep = PAD16(s->E), Wp = PAD16(trunk_width(s));
     const size_t tokens = (size_t)T * (size_t)B;
     embedding_plan(&m->embedding, a, s->V, s->E, T, B);
     add_floats(a, "embedded input", &m->x, tokens * (size_t)Ep);
@@ -90,8 +89,6 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
         return;
     for (int i = 0; i < 2; i++)
         add_floats(a, "gradient of activations", &m->gradient[i], tokens * (size_t)(Ep > Wp ? Ep : Wp));
-    for (int d = 0; s->bidirectional && d < DIRECTIONS; d++)
-        add_floats(a, "gradient of a direction", &m->apart[d], tokens * (size_t)Hp);
 }
 
 void trunk_rank(trunk *m, int rank, int size)
@@ -180,8 +177,7 @@ static const float *run_layer(trunk *m, team *t, const float *value, const trunk
         recurrent_forward(layer, t, weights, x, w->T, w->B);
         return layer->h;
     }
-    recurrent_forward_both(layer, t, weights, x, w->T, w->B);
-    join_outputs(t, m->y[l], layer[0].h, layer[1].h, (size_t)w->T * (size_t)w->B, m->shape.H);
+    recurrent_forward_both(layer, t, weights, x, m->y[l], w->T, w->B);
     return m->y[l];
 }
 
@@ -224,8 +220,7 @@ static void back_layer(trunk *m, team *t, const float *value, const trunk_window
         recurrent_backward(m->layer[l], t, weights, input_of(m, l), down, next, w->p, g);
         return;
     }
-    split_gradients(t, m->apart[0], m->apart[1], down, (size_t)w->T * (size_t)w->B, m->shape.H);
-    recurrent_backward_both(m->layer[l], t, weights, input_of(m, l), m->apart, next, w->p, g);
+    recurrent_backward_both(m->layer[l], t, weights, input_of(m, l), down, next, w->p, g);
 }
 
 void trunk_backward(trunk *m, team *t, const float *value, const trunk_window *w, float *gradient,

@@ -50,11 +50,10 @@ typedef struct trunk {
     int T, B;
     embedding embedding;
     recurrent layer[LAYERS_MAX][DIRECTIONS];
-    float *x;             /* (T,B,Ep) embedded input, after dropout */
-    float *y[LAYERS_MAX]; /* output of a layer joined or after dropout; NULL: the layer's own h */
-    float *gradient[2];   /* (T,B,max of the widths) flowing down, in turns; the first one is the output's */
-    float *apart[DIRECTIONS]; /* (T,B,Hp) gradients of the two directions */
-    embedding_rows summed;    /* rows of the embedding's gradient that are summed in place after a step */
+    float *x;              /* (T,B,Ep) embedded input, after dropout */
+    float *y[LAYERS_MAX];  /* output of a layer joined or after dropout; NULL: the layer's own h */
+    float *gradient[2];    /* (T,B,max of the widths) flowing down, in turns; the first one is the output's */
+    embedding_rows summed; /* rows of the embedding's gradient that are summed in place after a step */
 } trunk;
 
 /* The list holds what trunk_params added.  training: backward and dropout will be used. */

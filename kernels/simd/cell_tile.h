@@ -4,7 +4,7 @@
  *              gate[g] + m*gate_ld     gate g: in forward the product with the inputs, biases included,
  *                                      becomes the activation; in backward the activation becomes the
  *                                      gradient by the preactivation
- *              h, h_prev, c, ... + m*ld  vectors of hidden units
+ *              dh + m*dh_ld, and h, h_prev, c, ... + m*ld  vectors of hidden units
  *
  * Only the members that a cell uses are set (each body says which).  Lanes beyond the true hidden size
  * hold zeros and stay so. */
@@ -17,7 +17,7 @@
 
 typedef struct cell_tile {
     int rows;
-    size_t rec_ld, gate_ld, ld;
+    size_t rec_ld, gate_ld, dh_ld, ld;
     const float *rec;
     float *gate[CELL_GATES_MAX];
     const float *bias; /* (16) recurrent bias of GRU's n */

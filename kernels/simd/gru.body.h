@@ -38,7 +38,8 @@ static void FN(gru_backward)(const cell_tile *t)
         for (size_t j = 0; j < 16; j += VF) {
             vf r = vf_load(t->gate[0] + gate + j), z = vf_load(t->gate[1] + gate + j);
             vf n = vf_load(t->gate[2] + gate + j);
-            vf dh = vf_add(vf_add(vf_load(t->dh + at + j), vf_load(rec + j)), vf_load(t->carry + at + j));
+            vf dh = vf_add(vf_add(vf_load(t->dh + (size_t)m * t->dh_ld + j), vf_load(rec + j)),
+                           vf_load(t->carry + at + j));
             vf dz = vf_mul(vf_mul(dh, vf_sub(vf_load(t->h_prev + at + j), n)), vf_fnma(z, z, z));
             vf dn = vf_mul(vf_mul(dh, vf_sub(one, z)), vf_fnma(n, n, one));
             vf dr = vf_mul(vf_mul(dn, vf_load(t->extra + at + j)), vf_fnma(r, r, r));
@@ -88,7 +89,8 @@ static void FN(gru_before_backward_new)(const cell_tile *t)
         const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
         for (size_t j = 0; j < 16; j += VF) {
             vf z = vf_load(t->gate[1] + gate + j), n = vf_load(t->gate[2] + gate + j);
-            vf dh = vf_add(vf_add(vf_load(t->dh + at + j), vf_load(rec + j)), vf_load(t->carry + at + j));
+            vf dh = vf_add(vf_add(vf_load(t->dh + (size_t)m * t->dh_ld + j), vf_load(rec + j)),
+                           vf_load(t->carry + at + j));
             vf dz = vf_mul(vf_mul(dh, vf_sub(vf_load(t->h_prev + at + j), n)), vf_fnma(z, z, z));
             vf dn = vf_mul(vf_mul(dh, vf_sub(one, z)), vf_fnma(n, n, one));
             vf_store(t->gate[1] + gate + j, dz);

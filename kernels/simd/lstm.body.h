@@ -37,7 +37,7 @@ static void FN(lstm_backward)(const cell_tile *t)
             vf i = vf_load(t->gate[0] + gate + j), f = vf_load(t->gate[1] + gate + j);
             vf g = vf_load(t->gate[2] + gate + j), o = vf_load(t->gate[3] + gate + j);
             vf tanh_c = vf_load(t->extra + at + j);
-            vf dh = vf_add(vf_load(t->dh + at + j), vf_load(rec + j));
+            vf dh = vf_add(vf_load(t->dh + (size_t)m * t->dh_ld + j), vf_load(rec + j));
             vf dc = vf_fma(vf_mul(dh, o), vf_fnma(tanh_c, tanh_c, one), vf_load(t->carry + at + j));
             vf_store(t->gate[0] + gate + j, vf_mul(vf_mul(dc, g), vf_fnma(i, i, i)));
             vf_store(t->gate[1] + gate + j,

@@ -27,10 +27,10 @@ VEC void rnn_backward(const cell_tile *t, const int relu)
 {
     for (int m = 0; m < t->rows; m++) {
         const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
+        const size_t gate = (size_t)m * t->gate_ld;
         for (size_t j = 0; j < 16; j += VF) {
             vf h = vf_load(t->gate[0] + gate + j);
-            vf dh = vf_add(vf_load(t->dh + at + j), vf_load(rec + j));
+            vf dh = vf_add(vf_load(t->dh + (size_t)m * t->dh_ld + j), vf_load(rec + j));
             vf d = relu ? vf_select(vf_le(h, vf_zero()), vf_zero(), dh)
                         : vf_mul(dh, vf_fnma(h, h, vf_set1(1.0f)));
             vf_store(t->gate[0] + gate + j, d);

@@ -1,12 +1,10 @@
-/* test_activation - element-wise functions and the join of two directions, against their definitions.
+/* test_activation - element-wise functions against their definitions.
  *
  *   tanh       ==  the table's own, whole tensor at once (test_math holds that one against libm)     bit for bit
  *   gradients  ==  dy (1 - y^2) added; dy where y > 0                                                bit for bit
- *   join       ==  the two halves side by side, zeros behind; split is its inverse                   bit for bit
  *
  * for every table, 1 to 8 threads, sizes beside a task's and odd ones, in place, -0, infinities and NaN. */
 #include "kernels/activation.h"
-#include "kernels/join.h"
 #include "kernels/simd/table.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
@@ -59,26 +57,6 @@ static void check(team *t, size_t n)
     }
 }
 
-static void check_join(team *t, int rows, int H)
-{
-    const size_t narrow = (size_t)(rows * PAD16(H)), wide = (size_t)(rows * PAD16(2 * H));
-    float *half[2] = {array_rows((size_t)rows, H, 1.0f, 4), array_rows((size_t)rows, H, 1.0f, 5)};
-    float *back[2] = {array_blank(narrow), array_blank(narrow)}, *y = array_blank(wide);
-    join_outputs(t, y, half[0], half[1], (size_t)rows, H);
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < PAD16(2 * H); j++)
-            assert_true(y[i * PAD16(2 * H) + j] == (j < 2 * H ? half[j / H][i * PAD16(H) + j % H] : 0.0f));
-    split_gradients(t, back[0], back[1], y, (size_t)rows, H);
-    array_check(y, wide);
-    for (int d = 0; d < 2; d++) {
-        assert_true(same_bits("apart again", back[d], half[d], narrow));
-        array_check(back[d], narrow);
-        free(half[d]);
-        free(back[d]);
-    }
-    free(y);
-}
-
 static void test_all(void **state)
 {
     (void)state;
@@ -89,8 +67,6 @@ static void test_all(void **state)
             team *t = team_open(threads, all[k]);
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
                 check(t, sizes[i]);
-            for (int H = 1; H <= 49; H++)
-                check_join(t, 1 + (7 * H + threads) % 50, H);
             team_close(t);
         }
 }

@@ -109,6 +109,27 @@ static void close_pair(pair *q)
     team_close(q->t);
 }
 
+/* a beside b, which have `rows` rows of H columns. */
+static float *joined(float *const part[2], int rows, int H)
+{
+    const size_t f = sizeof(float), n = (size_t)H;
+    float *x = calloc((size_t)(rows * PAD16(2 * H)) + 1, f);
+    assert_non_null(x);
+    for (int i = 0; i < rows; i++) {
+        memcpy(x + i * PAD16(2 * H), part[0] + i * PAD16(H), n * f);
+        memcpy(x + i * PAD16(2 * H) + H, part[1] + i * PAD16(H), n * f);
+    }
+    return x;
+}
+
+/* The output is the directions' h side by side, padding zero. */
+static void check_joined(const pair *q, const float *y, int rows, int H)
+{
+    float *want = joined((float *const[2]){q->layer[0].h, q->layer[1].h}, rows, H);
+    assert_true(same_bits("y", y, want, (size_t)(rows * PAD16(2 * H))));
+    free(want);
+}
+
 static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads, way how)
 {
     pair q;
@@ -124,8 +145,12 @@ static outcome run(const kernels *k, const cell_kind *cell, sizes z, int threads
         for (int i = 0; i < 2; i++)
             dh[i] = rows_of(z.T, B, z.H, 20 + (uint32_t)i);
         if (how == BOTH) {
-            recurrent_forward_both(q.layer, q.t, q.w, x, z.T, B);
-            recurrent_backward_both(q.layer, q.t, q.w, x, dh, y.dx, &q.p, q.g);
+            float *dy = joined(dh, z.T * B, z.H), *out = floats((size_t)(z.T * B * PAD16(2 * z.H)), 1, 99);
+            recurrent_forward_both(q.layer, q.t, q.w, x, out, z.T, B);
+            recurrent_backward_both(q.layer, q.t, q.w, x, dy, y.dx, &q.p, q.g);
+            check_joined(&q, out, z.T * B, z.H);
+            free(dy);
+            free(out);
         }
         for (int i = 0; i < 2 && how != BOTH; i++) {
             const float *from = how == TURNED && i == 1 ? back : x;
@@ -166,12 +191,14 @@ static void check_others(const kernels *k, const cell_kind *cell, sizes z, const
         q.layer[1].reverse = true;
         const int B = q.p.rows;
         const size_t step = (size_t)(B * PAD16(z.H));
-        float *dh[2] = {rows_of(z.T, B, z.H, 20), rows_of(z.T, B, z.H, 21)};
+        float *dh[2] = {rows_of(z.T, B, z.H, 20), rows_of(z.T, B, z.H, 21)}, *dy = joined(dh, z.T * B, z.H);
+        float *y = floats((size_t)(z.T * B * PAD16(2 * z.H)), 1, 99);
         for (int window = 0; window < 2; window++) {
             float *x = rows_of(z.T, B, z.I, 10 + (uint32_t)window);
-            recurrent_forward_both(q.layer, q.t, q.w, x, z.T, B);
+            recurrent_forward_both(q.layer, q.t, q.w, x, y, z.T, B);
+            check_joined(&q, y, z.T * B, z.H);
             if (training && window == 1)
-                recurrent_backward_both(q.layer, q.t, q.w, x, dh, NULL, &q.p, q.g);
+                recurrent_backward_both(q.layer, q.t, q.w, x, dy, NULL, &q.p, q.g);
             free(x);
         }
         for (int i = 0; i < 2; i++) {
@@ -184,6 +211,8 @@ static void check_others(const kernels *k, const cell_kind *cell, sizes z, const
             free(q.gradient[i]);
             free(dh[i]);
         }
+        free(dy);
+        free(y);
         close_pair(&q);
     }
 }

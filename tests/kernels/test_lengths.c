@@ -91,21 +91,41 @@ static void set_lengths(layer *l, const int *begin, const int *end)
     }
 }
 
-static void forward(layer *l, const float *x, int steps, int rows)
+/* Two tensors (rows,Hp) side by side, as a bidirectional layer has them. */
+static float *joined(float *const half[2], size_t rows)
 {
-    if (l->way.direction == BOTH)
-        recurrent_forward_both(l->r, l->t, l->w, x, steps, rows);
-    else
-        recurrent_forward(l->r, l->t, l->w, x, steps, rows);
+    float *y = calloc(rows * PAD16(2 * H), sizeof *y);
+    assert_non_null(y);
+    for (size_t i = 0; i < 2 * rows; i++)
+        memcpy(y + i / 2 * PAD16(2 * H) + i % 2 * H, half[i % 2] + i / 2 * Hp, H * sizeof *y);
+    return y;
 }
 
-/* dh are overwritten. */
+static void forward(layer *l, const float *x, int steps, int rows)
+{
+    const size_t n = (size_t)(steps * rows), wide = n * PAD16(2 * H);
+    if (l->way.direction != BOTH) {
+        recurrent_forward(l->r, l->t, l->w, x, steps, rows);
+        return;
+    }
+    float *y = array_blank(wide);
+    recurrent_forward_both(l->r, l->t, l->w, x, y, steps, rows);
+    float *want = joined((float *const[2]){l->r[0].h, l->r[1].h}, n);
+    assert_true(same_bits("side by side", y, want, wide));
+    array_check(y, wide);
+    free(want);
+    free(y);
+}
+
 static void backward(layer *l, const float *x, float *const dh[2], float *dx)
 {
-    if (l->way.direction == BOTH)
-        recurrent_backward_both(l->r, l->t, l->w, x, dh, dx, &l->p, l->g);
-    else
+    if (l->way.direction != BOTH) {
         recurrent_backward(l->r, l->t, l->w, x, dh[0], dx, &l->p, l->g);
+        return;
+    }
+    float *dy = joined(dh, (size_t)(l->r[0].steps * l->p.rows));
+    recurrent_backward_both(l->r, l->t, l->w, x, dy, dx, &l->p, l->g);
+    free(dy);
 }
 
 /* ---- rows alone ---- */
