@@ -127,15 +127,20 @@ static status add_model(predict_group *g, const predict_arguments *a, const sess
 }
 
 /* The average as eval rounds it, and the best class. */
-static void conclude(predict_group *g, size_t C, int models)
+static status conclude(predict_group *g, size_t C, int models, error *e)
 {
     for (size_t i = 0; i < g->count; i++) {
         double *p = g->probability + i * C;
         for (size_t k = 0; models > 1 && k < C; k++)
             p[k] = exp((double)(float)log(p[k] / models));
-        for (uint32_t k = 1; k < C; k++)
+        for (uint32_t k = 0; k < C; k++) {
+            if (!isfinite(p[k]))
+                return fail(e, STATUS_INTERNAL, "%s: the probability of class %u is %g; the model has diverged",
+                            g->text[i].place, k, p[k]);
             g->text[i].best = p[k] > p[g->text[i].best] ? k : g->text[i].best;
+        }
     }
+    return STATUS_OK;
 }
 
 status predict_score(predict_group *g, const predict_arguments *a, const session *job, inference *models,
@@ -148,7 +153,5 @@ status predict_score(predict_group *g, const predict_arguments *a, const session
                    : fail(e, STATUS_NO_MEMORY, "no memory for the probabilities of %zu texts", g->count);
     for (int m = 0; s == STATUS_OK && m < a->models; m++)
         s = add_model(g, a, job, models, m, e);
-    if (s == STATUS_OK)
-        conclude(g, C, a->models);
-    return s;
+    return s == STATUS_OK ? conclude(g, C, a->models, e) : s;
 }

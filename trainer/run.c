@@ -268,6 +268,19 @@ static status fresh_parameters(run *r, transfer_report *from, error *e)
     return s;
 }
 
+/* Collective.  A best checkpoint of an epoch's end holds what stood before that was closed. */
+static status restore(run *r, const char *path, error *e)
+{
+    run_state_view v = run_view(r);
+    status s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
+    if (s == STATUS_OK && r->progress.window > r->steps_per_epoch)
+        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: progress is impossible: window %lld of an epoch of %lld", path,
+                 (long long)r->progress.window, (long long)r->steps_per_epoch);
+    if (s == STATUS_OK && r->progress.window == r->steps_per_epoch)
+        run_end_epoch(r);
+    return s;
+}
+
 /* Collective.  Fresh or restored parameters, states and progress; run directory and log. */
 static status start_state(run *r, const train_options *o, error *e)
 {
@@ -290,9 +303,8 @@ static status start_state(run *r, const train_options *o, error *e)
     train_progress_init(&r->progress);
     optimizer_start(&r->optimizer);
     r->task->start(r);
-    run_state_view v = run_view(r);
     if (r->resumed)
-        s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
+        s = restore(r, path, e);
     else
         s = fresh_parameters(r, &from, e);
     if (root && s == STATUS_OK && o->resume == RESUME_FILE)
@@ -384,6 +396,16 @@ run_state_view run_view(run *r)
                             .carried = r->carried,
                             .optimizer = &r->optimizer,
                             .progress = &r->progress};
+}
+
+void run_end_epoch(run *r)
+{
+    train_progress *p = &r->progress;
+    p->epoch++;
+    p->window = 0;
+    p->epoch_nats = 0;
+    p->epoch_predicted = 0;
+    r->task->end_epoch(r);
 }
 
 bool run_finished(const run *r)

@@ -85,6 +85,8 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
 status run_close(run *r, error *e);
 /* The parts of r that a checkpoint holds. */
 run_state_view run_view(run *r);
+/* Behind an epoch's last step and its validation: on to the next one. */
+void run_end_epoch(run *r);
 /* All epochs done, or stopped early. */
 bool run_finished(const run *r);
 

@@ -299,12 +299,8 @@ static status end_of_epoch(loop *l, error *e)
     status s = due && r->has_valid ? validate(l, e) : STATUS_OK;
     if (s != STATUS_OK || !ends)
         return s;
-    p->epoch++;
-    p->window = 0;
-    p->epoch_nats = 0;
-    p->epoch_predicted = 0;
+    run_end_epoch(r);
     l->epoch_start = seconds_now();
-    r->task->end_epoch(r);
     return STATUS_OK;
 }
 

@@ -72,6 +72,11 @@ epoch_ends() {
         train_on 2 "e$step" --set train.steps=130 --resume auto
         expect_undisturbed "paused at step $step" "e$step" 130
     done
+    train best --set train.steps=114 # its best checkpoint was made behind step 113, in front of the epoch's end
+    expect_same "a best checkpoint of an epoch's end" "$(newest best best)" best/best-0000000113.h5
+    train from_best --set train.steps=130 --resume best/best-0000000113.h5
+    expect_code "resumed from a best checkpoint" 0
+    expect_same "resumed from a best checkpoint of an epoch's end: the bits" "$(digest from_best)" "$(digest whole.130)"
 }
 
 # Kills the newest process of a run that would go on for ever.
