@@ -91,8 +91,8 @@ static const float *weight(const classifier *m, const float *value, int which)
 
 /* ---- forward ---- */
 
-/* The window of steps [first, first + T) of a batch.  Masks count time from the documents' end, so that padding, of
- * which ranks may have more or less, does not move them. */
+/* The window of steps [first, first + T) of a batch.  Masks count time from the documents' end, so that padding,
+ * of which a document has more or less beside others, does not move them. */
 static trunk_window window_of(classifier *m, const class_batch *batch, int first, int T, const shards *p,
                               uint32_t step, bool trains)
 {
