@@ -136,7 +136,7 @@ static status check_pairs(const config *c, error *e)
     bool has_floor = c->optim.schedule == SCHEDULE_PLATEAU || c->optim.schedule == SCHEDULE_COSINE;
     if (c->data.shards > c->data.batch_size)
         return conflict(c, "data.shards", "data.batch_size", "there cannot be more shards than rows", e);
-    if (c->model.bidirectional && c->classify.backprop_steps != 1024)
+    if (c->model.bidirectional && !rules_is_default(c, key_at("classify.backprop_steps")))
         return conflict(c, "classify.backprop_steps", "model.bidirectional",
                         "gradient flows through whole documents, and classify.max_length limits these", e);
     if (c->model.tied && c->model.embedding != c->model.hidden)

@@ -33,6 +33,8 @@ typedef struct tree {
     size_t first; /* documents of the set that were there before */
     uint64_t documents, passed_over, replaced;
     bool split_seen;
+    error
+        doubt; /* what is wrong with the first file outside of splits, which may be one to pass over; "": nothing */
     text_block text; /* of one file */
 } tree;
 
@@ -72,7 +74,7 @@ typedef struct label_name {
 static bool parse_path(const tree *t, candidate *c, label_name *label)
 {
     const char *path = c->path, *end = path + strlen(path), *name = component(path, end);
-    if (name[0] == '.' || (!c->folder && (strlen(name) < 5 || strcmp(end - 4, ".txt") != 0)))
+    if (!c->folder && (strlen(name) < 5 || strcmp(end - 4, ".txt") != 0))
         return false;
     const char *label_end = c->folder ? end : name - 1;
     if (!c->folder && name == path)
@@ -101,8 +103,6 @@ static candidate *add_candidate(tree *t, const char *path, bool folder)
         t->all = realloc(t->all, t->capacity * sizeof *t->all);
         BUG_IF(t->all == NULL, "out of memory for %zu files", t->capacity);
     }
-    while (path[0] == '.' && path[1] == '/')
-        path += 2;
     candidate *c = &t->all[t->count];
     *c = (candidate){.path = strdup(path), .split = -1, .source = t->source, .folder = folder};
     BUG_IF(c->path == NULL, "out of memory for a path");
@@ -129,12 +129,33 @@ static status add_document(tree *t, candidate *c, label_name label, const char *
                              .place = place};
     c->document = documents_count(t->set);
     s = documents_add(t->set, &d, e);
+    if (s != STATUS_OK)
+        return s;
     t->split_seen = t->split_seen || c->split >= 0;
     t->documents++;
     progress_at(t->rules->bar, t->documents);
-    if (s == STATUS_OK && t->rules->should_stop != NULL && t->rules->should_stop())
+    if (t->rules->should_stop != NULL && t->rules->should_stop())
         s = fail(e, STATUS_IO_FAILED, "stopped on request, no corpus was written");
     return s;
+}
+
+static bool is_passed_over(tree *t, const candidate *c)
+{
+    const bool beside_splits = t->split_seen && c->split < 0;
+    t->passed_over += beside_splits;
+    return beside_splits;
+}
+
+/* A file outside of splits that is no document counts only if all are outside, which the end tells. */
+static status judge(tree *t, const candidate *c, status s, error *e)
+{
+    if (s != STATUS_BAD_DATA || c->split >= 0)
+        return s;
+    if (!*t->doubt.text)
+        t->doubt = *e;
+    *e = (error){0};
+    t->passed_over++;
+    return STATUS_OK;
 }
 
 /* ---- archives ---------------------------------------------------------------------------------------------- */
@@ -162,6 +183,11 @@ static status read_member(tree *t, source *from, error *e)
     }
 }
 
+static bool is_hidden(const char *path)
+{
+    return path[0] == '.' || strstr(path, "/.") != NULL;
+}
+
 static status read_archive(tree *t, const char *where, error *e)
 {
     source *from = NULL;
@@ -169,6 +195,10 @@ static status read_archive(tree *t, const char *where, error *e)
     bool folder, more;
     status s = source_open_members(&from, where, e);
     while (s == STATUS_OK && (s = source_next(from, &name, &folder, &more, e)) == STATUS_OK && more) {
+        while (name[0] == '.' && name[1] == '/')
+            name += 2;
+        if (is_hidden(name))
+            continue;
         label_name label;
         candidate *c = add_candidate(t, name, folder);
         if (!parse_path(t, c, &label)) {
@@ -177,11 +207,11 @@ static status read_archive(tree *t, const char *where, error *e)
             continue;
         }
         t->count++;
-        if (folder)
+        if (folder || is_passed_over(t, c))
             continue;
         s = read_member(t, from, e);
         if (s == STATUS_OK)
-            s = add_document(t, c, label, source_label(from), e);
+            s = judge(t, c, add_document(t, c, label, source_label(from), e), e);
     }
     source_close(from);
     return s;
@@ -231,7 +261,7 @@ static status read_entry(tree *t, const char *path, size_t root, int depth, erro
         free(c->path);
     if (folder)
         return depth < TREE_DEPTH ? read_folder(t, path, root, depth + 1, e) : STATUS_OK;
-    return fits ? read_file(t, c, label, path, e) : STATUS_OK;
+    return fits && !is_passed_over(t, c) ? judge(t, c, read_file(t, c, label, path, e), e) : STATUS_OK;
 }
 
 static status read_folder(tree *t, const char *folder, size_t root, int depth, error *e)
@@ -378,6 +408,8 @@ status tree_read(document_set *set, char *const *sources, int count, const tree_
         else if (s == STATUS_OK)
             s = read_folder(&t, where, strlen(where) + 1, 0, e);
     }
+    if (s == STATUS_OK && *t.doubt.text && !t.split_seen)
+        s = fail(e, STATUS_BAD_DATA, "%s", t.doubt.text);
     if (s == STATUS_OK)
         s = arrange(&t, e);
     *passed_over = t.passed_over;

@@ -4,8 +4,8 @@
  *   aclImdb/train/neg/0_3.txt        SPLIT is train, valid or test
  *
  * Which of the two a tree is, all sources together decide: where one document stands in a split, those outside
- * of all splits are passed over, and so is what does not end in .txt, hidden names, and files beside the
- * folders of labels.  Documents are put in the order of SPLIT/LABEL/NAME by bytes, so that a directory and an
+ * of all splits are passed over, whatever is in them, and so is what does not end in .txt, all below a hidden name,
+ * and files beside the folders of labels.  Documents are put in the order of SPLIT/LABEL/NAME by bytes, so that a directory and an
  * archive of it give the same.  Archives are read in one pass, directories at most TREE_DEPTH folders deep.
  *
  * Errors: BAD_DATA with the path or archive:member: no document, an empty folder of a label, the same

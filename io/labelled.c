@@ -196,7 +196,10 @@ static status find_columns(labelled *r, error *e)
     bool more;
     error ignored = {0};
     const labelled_settings *o = &r->settings;
-    status s = record_next(&r->records, &more, e);
+    status s;
+    do /* blank lines in front of a header */
+        s = record_next(&r->records, &more, e);
+    while (s == STATUS_OK && more && !o->no_header && r->records.record.n == 0);
     if (s != STATUS_OK)
         return s;
     if (!more)

@@ -6,7 +6,7 @@
  *   LABELLED_JSONL   one JSON object a line; other keys are passed over
  *
  * Lines end with LF or CRLF; a byte order mark at the start is skipped, and so are empty lines, except where a
- * line is a whole document (LINES, tables of one column).  Labels are texts without the white space around
+ * line is a whole document (LINES, tables of one column, but not in front of their header).  Labels are texts without the white space around
  * them; JSON's integers, true and false are taken as they are written; an empty one, and null, is none.
  *
  *   labelled_open(&r, &place, format, &settings, &e);

@@ -13,7 +13,7 @@ typedef struct job {
     const uint32_t *label;
     const shards *p;
     float *logp, *gradient;
-    double *nats;
+    double *row_nats, *nats;
     int B;
 } job;
 
@@ -92,44 +92,62 @@ void class_log_probabilities(const class_loss *l, team *t, const float *logits, 
     team_run(t, probabilities_body, &j);
 }
 
-static double sum_shard(const job *j, int s)
+/* A row's gradient and loss. */
+static void train_rows(member *m, const job *j)
 {
     const size_t ld = (size_t)PAD16(class_logits(j->l));
+    for (long b; (b = team_claim(m, j->B)) >= 0;) {
+        float *dz = j->gradient + (size_t)b * ld;
+        memset(dz, 0, ld * sizeof *dz);
+        j->row_nats[b] = 0.0;
+        if (j->label[b] != CLASS_NONE)
+            j->row_nats[b] = train_row(j->l, j->logits + (size_t)b * ld, j->label[b], dz);
+    }
+    team_barrier(m);
+}
+
+static double sum_shard(const job *j, int s)
+{
     const int first = shard_row(j->p->B, j->p->S, s) - j->p->row0,
               last = shard_row(j->p->B, j->p->S, s + 1) - j->p->row0;
     double sum = 0.0;
-    for (int b = first; b < last; b++) {
-        float *dz = j->gradient + (size_t)b * ld;
-        memset(dz, 0, ld * sizeof *dz);
-        if (j->label[b] != CLASS_NONE)
-            sum += train_row(j->l, j->logits + (size_t)b * ld, j->label[b], dz);
-    }
+    for (int b = first; b < last; b++)
+        sum += j->row_nats[b];
     return sum;
 }
 
-/* One task: a row's loss is some hundred operations. */
+static double sum_node(const job *j, const shard_node *node)
+{
+    double stack[DEPTH];
+    int top = 0;
+    for (int s = node->first; s < node->last; s++) {
+        stack[top++] = sum_shard(j, s);
+        for (int merges = shard_merges(node->first, node->last, s); merges > 0; merges--, top--)
+            stack[top - 2] += stack[top - 1];
+    }
+    return stack[0];
+}
+
 static void train_body(member *m, void *arg)
 {
     const job *j = arg;
-    for (long i; (i = team_claim(m, 1)) >= 0;)
-        for (int n = 0; n < j->p->nodes; n++) {
-            const shard_node *node = &j->p->node[n];
-            double stack[DEPTH];
-            int top = 0;
-            for (int s = node->first; s < node->last; s++) {
-                stack[top++] = sum_shard(j, s);
-                for (int merges = shard_merges(node->first, node->last, s); merges > 0; merges--, top--)
-                    stack[top - 2] += stack[top - 1];
-            }
-            j->nats[n] = stack[0];
-        }
+    train_rows(m, j);
+    for (long i; (i = team_claim(m, 1)) >= 0;) /* an addition for each row: one task */
+        for (int n = 0; n < j->p->nodes; n++)
+            j->nats[n] = sum_node(j, &j->p->node[n]);
     team_barrier(m);
 }
 
 void class_loss_train(const class_loss *l, team *t, const float *logits, const uint32_t *label,
-                      const shards *p, float *gradient, double *nats)
+                      const shards *p, float *gradient, double *row_nats, double *nats)
 {
-    job j = {
-        .l = l, .logits = logits, .label = label, .p = p, .gradient = gradient, .nats = nats, .B = p->rows};
+    job j = {.l = l,
+             .logits = logits,
+             .label = label,
+             .p = p,
+             .gradient = gradient,
+             .row_nats = row_nats,
+             .nats = nats,
+             .B = p->rows};
     team_run(t, train_body, &j);
 }

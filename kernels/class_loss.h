@@ -34,9 +34,9 @@ static inline int class_logits(const class_loss *l)
 
 /* log p (B,C). */
 void class_log_probabilities(const class_loss *l, team *t, const float *logits, int B, float *logp);
-/* gradient is written; nats[n]: loss summed over the rows of node n of p, a chain over each shard's rows, the tree
- * above them. */
+/* gradient is written, and row_nats (B), each row's loss, the caller's memory; nats[n]: loss summed over the rows of
+ * node n of p, a chain over each shard's rows, the tree above them. */
 void class_loss_train(const class_loss *l, team *t, const float *logits, const uint32_t *label,
-                      const shards *p, float *gradient, double *nats);
+                      const shards *p, float *gradient, double *row_nats, double *nats);
 
 #endif

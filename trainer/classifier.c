@@ -81,6 +81,7 @@ void classifier_plan(classifier *m, arena *a, team *t, const classifier_shape *s
         add_rows(a, "gradient by pooled outputs", &m->dpooled, rows, D);
         add_rows(a, "gradient by the head", &m->dhidden, rows, s->hidden);
         add_rows(a, "gradient by class logits", &m->dlogits, rows, N);
+        arena_add(a, "losses of documents", (void **)&m->row_nats, rows * sizeof(double));
     }
 }
 
@@ -91,8 +92,8 @@ static const float *weight(const classifier *m, const float *value, int which)
 
 /* ---- forward ---- */
 
-/* The window of steps [first, first + T) of a batch.  Masks count time from the documents' end, so that padding, of
- * which ranks may have more or less, does not move them. */
+/* The window of steps [first, first + T) of a batch.  Masks count time from the documents' end, so that padding,
+ * of which a document has more or less beside others, does not move them. */
 static trunk_window window_of(classifier *m, const class_batch *batch, int first, int T, const shards *p,
                               uint32_t step, bool trains)
 {
@@ -230,7 +231,7 @@ void classifier_train(classifier *m, team *t, const float *value, const class_ba
     const float *y = read_batch(m, t, value, batch, p, step, true, &last);
     make_logits(m, t, value, batch->B, p, step);
     team_phase(t, TRACE_OUTPUT);
-    class_loss_train(&m->shape.loss, t, m->logits, batch->label, p, m->dlogits, nats);
+    class_loss_train(&m->shape.loss, t, m->logits, batch->label, p, m->dlogits, m->row_nats, nats);
     back_head(m, t, value, p, step, gradient, stride);
     back_pooling(m, t, value, &last, y, gradient, stride);
     if (ready)

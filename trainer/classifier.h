@@ -45,6 +45,7 @@ typedef struct classifier {
     float *squashed, *score;         /* attention: (T,B,Wp) tanh of the outputs, (T,B,16) */
     float *pooled, *hidden, *logits; /* (B,Dp), (B,PAD16(hidden)), (B,PAD16(logits)) */
     float *dpooled, *dhidden, *dlogits, *dscore, *dsquashed;
+    double *row_nats; /* (B) */
 } classifier;
 
 /* Registers all memory in a, for B rows and windows of T steps. */

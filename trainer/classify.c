@@ -39,12 +39,40 @@ documents_cut classify_cut(const config *c)
                            .backward = c->data.direction == DIRECTION_BACKWARD};
 }
 
+/* Documents of training with this label. */
+static uint32_t count_label(const documents *train, uint32_t label)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < train->count; i++)
+        n += train->list[i].label == label;
+    return n;
+}
+
+status classify_check(const config *c, const documents *train, error *e)
+{
+    const vocabulary *labels = &train->corpus->labels;
+    if (c->model.dropout > 0 && train->longest > MASK_STEPS)
+        return fail(
+            e, STATUS_BAD_CONFIG,
+            "the longest document has %u tokens; with model.dropout at most %d are possible, for masks "
+            "of later steps would be those of earlier ones: set classify.max_length",
+            train->longest, MASK_STEPS);
+    for (uint32_t k = 0; c->classify.train_documents > 0 && k < labels->size; k++) {
+        size_t n;
+        const char *name = vocabulary_word(labels, k, &n);
+        if (count_label(train, k) == 0)
+            return fail(
+                e, STATUS_BAD_CONFIG,
+                "classify.train_documents = %lld: none of these documents has the label %.*s; take more",
+                (long long)c->classify.train_documents, (int)n, name);
+    }
+    return STATUS_OK;
+}
+
 static void balance(const documents *train, float *weights, uint32_t C)
 {
     for (uint32_t c = 0; c < C; c++) {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < train->count; i++)
-            n += train->list[i].label == c;
+        const uint32_t n = count_label(train, c);
         weights[c] = n ? (float)((double)train->count / ((double)C * (double)n)) : 0.0f;
     }
 }
@@ -53,17 +81,16 @@ static void balance(const documents *train, float *weights, uint32_t C)
 static status parse_weights(const char *text, float *weights, uint32_t C, error *e)
 {
     const char *at = text;
-    uint32_t n = 0;
-    for (; *at && n < C; n++) {
+    for (uint32_t n = 0; n < C; n++) {
         char *end;
         const double w = strtod(at, &end);
-        if (end == at || (*end && *end != ',') || !(w > 0 && w <= 1e6))
+        if (end == at || *end != (n + 1 < C ? ',' : '\0') || !(w > 0 && w <= 1e6))
             break;
         weights[n] = (float)w;
-        at = *end ? end + 1 : end;
+        if (n + 1 == C)
+            return STATUS_OK;
+        at = end + 1;
     }
-    if (n == C && !*at)
-        return STATUS_OK;
     return fail(
         e, STATUS_BAD_CONFIG,
         "classify.class_weights = \"%s\": allowed are balanced, or %u comma-separated numbers above 0 and at "

@@ -3,6 +3,7 @@
 #include "kernels/fill.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool begins(const char *name, const char *with)
@@ -10,10 +11,21 @@ static bool begins(const char *name, const char *with)
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-/* One tensor by its name's rule. */
-static void fill_tensor(const config *c, const param *q, rng_place place, float *w)
+/* What torch.nn bounds a layer's values by: a linear layer's inputs, which are the columns of its weight; the hidden
+ * units of recurrent layers, and of a tied output layer, whose weight is encoder.weight. */
+static double bound_of(const config *c, const params *p, const param *q)
 {
-    double near = 1.0 / sqrt((double)c->model.hidden), s = c->model.init_scale;
+    const int length = (int)strcspn(q->name, ".");
+    char name[PARAM_NAME + 8];
+    snprintf(name, sizeof name, "%.*s.weight", length, q->name);
+    const param *weight = begins(q->name, "rnn.") ? NULL : params_find(p, name);
+    return 1.0 / sqrt(weight ? (double)weight->cols : (double)c->model.hidden);
+}
+
+/* One tensor by its name's rule. */
+static void fill_tensor(const config *c, const params *p, const param *q, rng_place place, float *w)
+{
+    double near = bound_of(c, p, q), s = c->model.init_scale;
     if (c->model.init == INIT_UNIFORM)
         fill_uniform(place, s, w, q->count);
     else if (begins(q->name, "rnn."))
@@ -41,7 +53,7 @@ status initial_parameters(const config *c, const params *p, float *value, error 
                     return fail(e, STATUS_NO_MEMORY, "%s: no memory for an orthogonal matrix of %zu x %zu",
                                 q->name, H, H);
         } else {
-            fill_tensor(c, q, place, w);
+            fill_tensor(c, p, q, place, w);
         }
         if (c->model.cell == CELL_LSTM && begins(q->name, "rnn.bias_ih"))
             for (size_t j = H; j < 2 * H; j++) /* gates in order i,f,g,o */

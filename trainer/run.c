@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MASK_STEPS = UINT16_MAX + 1 }; /* steps of a window that random numbers tell apart (kernels/rng.h) */
-
 static const task *run_task(const config *c)
 {
     return c->task.name == TASK_CLASSIFY ? &task_classify : &task_lm;
@@ -260,8 +258,9 @@ static status fresh_parameters(run *r, transfer_report *from, error *e)
     if (!*c->model.init_from && !*c->model.vectors)
         return s;
     if (s == STATUS_OK && comm_rank(r->group) == 0)
-        s = *c->model.vectors ? transfer_vectors(c, &r->corpus.vocab, &r->list, r->value, from, e)
-                              : transfer_parameters(c, &r->corpus.vocab, &r->list, r->value, from, e);
+        s = *c->model.vectors
+                ? transfer_vectors(c, &r->corpus.vocab, &r->list, r->value, from, e)
+                : transfer_parameters(c, &r->corpus.vocab, &r->corpus.labels, &r->list, r->value, from, e);
     s = comm_agree(r->group, s, e);
     if (s == STATUS_OK)
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);

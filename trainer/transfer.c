@@ -11,8 +11,8 @@ typedef struct source {
     container file;
     bool is_open;
     vocabulary vocab;
-    int64_t *row; /* of each of our words: its id there, or -1 */
-    bool same_words;
+    int64_t *row;                  /* of each of our words: its id there, or -1 */
+    bool same_words, same_outputs; /* word by word; what the rows of decoder.* stand for */
 } source;
 
 static status open_source(source *f, const char *path, const vocabulary *mine, error *e)
@@ -34,6 +34,23 @@ static status open_source(source *f, const char *path, const vocabulary *mine, e
         f->same_words = f->same_words && f->row[i] == (int64_t)i;
     }
     return STATUS_OK;
+}
+
+/* A language model's outputs are its words, a classifier's its labels. */
+static status compare_outputs(source *f, const config *c, const vocabulary *labels, error *e)
+{
+    const bool theirs_classify = container_find(&f->file, "labels/start") != NULL;
+    if (theirs_classify != (c->task.name == TASK_CLASSIFY))
+        return STATUS_OK;
+    f->same_outputs = f->same_words;
+    if (!theirs_classify)
+        return STATUS_OK;
+    vocabulary theirs = {0};
+    status s = checkpoint_labels(&f->file, &theirs, e);
+    if (s == STATUS_OK)
+        f->same_outputs = f->same_words && vocabulary_same(&theirs, labels);
+    vocabulary_free(&theirs);
+    return s;
 }
 
 static void close_source(source *f)
@@ -113,7 +130,7 @@ static status take(const source *f, const vocabulary *mine, const param *q, floa
         return STATUS_OK;
     if (strcmp(q->name, "encoder.weight") == 0)
         return take_words(f, mine, q, w, report, e);
-    if (strncmp(q->name, "decoder.", 8) == 0 && !(f->same_words && fits(t, q))) {
+    if (strncmp(q->name, "decoder.", 8) == 0 && !(f->same_outputs && fits(t, q))) {
         *fate = TRANSFER_OTHER_OUTPUT;
         return STATUS_OK;
     }
@@ -124,8 +141,8 @@ static status take(const source *f, const vocabulary *mine, const param *q, floa
     return s;
 }
 
-status transfer_parameters(const config *c, const vocabulary *mine, const params *list, float *value,
-                           transfer_report *report, error *e)
+status transfer_parameters(const config *c, const vocabulary *mine, const vocabulary *labels,
+                           const params *list, float *value, transfer_report *report, error *e)
 {
     source f = {0};
     char *path = NULL;
@@ -135,6 +152,8 @@ status transfer_parameters(const config *c, const vocabulary *mine, const params
         s = open_source(&f, path, mine, e);
     if (s == STATUS_OK)
         s = check_cell(&f, c, &report->turned, e);
+    if (s == STATUS_OK)
+        s = compare_outputs(&f, c, labels, e);
     for (int i = 0; s == STATUS_OK && i < list->count; i++) {
         const param *q = &list->list[i];
         s = take(&f, mine, q, value + q->offset, &report->fate[i], report, e);

@@ -3,8 +3,8 @@
  *
  *   encoder.weight   by word: what the source knows gets its row there, all other words the mean of its rows
  *                    (kernels/fill.h); how many is reported.  Tied or not, here or there
- *   decoder.*        the source's where both vocabularies are the same word by word and the shapes agree; another output
- *                    layer keeps its initial values
+ *   decoder.*        the source's where both are of the same task, both vocabularies are the same word by word, and a
+ *                    classifier's labels too, and the shapes agree; another output layer keeps its initial values
  *   all others       the source's where it has one of that name; another shape is an error that names both
  *
  * What the source lacks keeps its initial values.  Nothing else of it is taken: no optimiser state, carried rows or
@@ -37,10 +37,10 @@ typedef struct transfer_report {
 } transfer_report;
 
 /* Not collective.  Reads c->model.init_from (a checkpoint, or a run directory, whose best is taken) over `value`, which
- * is laid out by `list` and holds the initial values; mine: the vocabulary of encoder.weight's rows.  On failure
- * `value` may hold some of it. */
-status transfer_parameters(const config *c, const vocabulary *mine, const params *list, float *value,
-                           transfer_report *report, error *e);
+ * is laid out by `list` and holds the initial values; mine: the vocabulary of encoder.weight's rows; labels: of a
+ * classifier's outputs, not looked at for a language model.  On failure `value` may hold some of it. */
+status transfer_parameters(const config *c, const vocabulary *mine, const vocabulary *labels,
+                           const params *list, float *value, transfer_report *report, error *e);
 /* The same for c->model.vectors, which must hold vectors of model.embedding numbers and one word of `mine` at
  * least: BAD_DATA. */
 status transfer_vectors(const config *c, const vocabulary *mine, const params *list, float *value,

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #define LAYERS_MAX 16
+#define MASK_STEPS 65536 /* steps of a window that random numbers tell apart (kernels/rng.h) */
 #define DIRECTIONS 2
 #define TRUNK_NAME 32 /* of a carried vector */
 

@@ -231,9 +231,16 @@ refused() {
     expect_refusals "a corpus without documents" 3 'g.h5: holds no documents with labels; make one' train c.yaml --set data.corpus=g.h5 --threads 1
     expect_refusals "too few weights" 2 'classify.class_weights = "1,2": allowed are balanced, or 3 comma-separated numbers' \
         train c.yaml --set classify.class_weights=1,2 --threads 1
+    train_on 1 1 weighted --set classify.class_weights=1,2,3 --set train.steps=1
+    expect_code "weights 1,2,3, so that what follows is refused for what it says" 0
     for odd in 1,2,3,4 1,2,0 1,2,-1 1,2,nan 1,2,inf a,b,c 1,,2 1,2,3, Balanced; do
-        expect_refusal "weights $odd" 2 'classify.class_weights = ' train c.yaml --set classify.class_weights="'$odd'" --threads 1
+        expect_refusal "weights $odd" 2 'classify.class_weights = ".*": allowed are balanced, or 3' train c.yaml --set classify.class_weights="$odd" --threads 1
     done
+    expect_refusals "labels without an example" 2 'classify.train_documents = 1: none of these documents has the label' train c.yaml --set classify.train_documents=1 --threads 1
+    awk 'BEGIN { print "text\tlabel"; print "up\trose"; for (i = 0; i < 65536; i++) printf "up "; print "\tfell" }' >long.tsv
+    unroll prepare labelled long.tsv --valid-share 0 -q -o long.h5
+    expect_refusals "more steps than masks" 2 'the longest document has 65537 tokens; with model.dropout .*: set classify.max_length' \
+        train c.yaml --set data.corpus=long.h5 --set classify.class_weights= --threads 1
     expect_refusals "one logit for three classes" 2 'classify.output = sigmoid: is for two classes, the corpus has 3' train c.yaml --set classify.output=sigmoid --threads 1
     unroll train learn.yaml --set run.dir=two --set data.corpus=two.h5 --set classify.output=sigmoid --set train.steps=5 --threads 1
     expect_code "one logit for two classes" 0

@@ -471,10 +471,10 @@ static void classes(digest *d, const kernels *k, int which)
     for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
         const class_loss l = {sigmoid ? 2 : C, sigmoid, 0.1, weight};
         float *z = padded(B, class_logits(&l), 8), *g = padded(B, class_logits(&l), 0), logp[B * C];
-        double nats[SHARD_NODES_MAX];
+        double row[B], nats[SHARD_NODES_MAX];
         const uint32_t two[B] = {0, 1, 1, CLASS_NONE, 1, 0, 1};
         class_log_probabilities(&l, t, z, B, logp);
-        class_loss_train(&l, t, z, sigmoid ? two : label, &p, g, nats);
+        class_loss_train(&l, t, z, sigmoid ? two : label, &p, g, row, nats);
         digest_floats(d, logp, (size_t)B * (size_t)l.classes);
         digest_floats(d, g, (size_t)B * (size_t)PAD16(class_logits(&l)));
         for (int i = 0; i < p.nodes; i++)

@@ -1,6 +1,6 @@
 /* test_class_loss - the loss of classes against its formula in plain double, and itself.
  *
- *   log p, loss    ==  the formula of class_loss.h by libm in double        to 1e-12 (loss), one rounding (log p)
+ *   log p, loss    ==  the formula of class_loss.h by libm in double        to 1e-12 (loss of rows and all), one rounding (log p)
  *   gradient       ==  finite differences of that loss in double            to 1e-6 of the largest share
  *   any table, threads, ranks  ==  scalar, one, one                         bit for bit
  *   a row alone    ==  the row among others                                 bit for bit
@@ -117,7 +117,18 @@ static answer train(const problem *q, const kernels *k, int threads, int ranks)
         shards p;
         shards_init(&p, q->B, q->S, r, ranks);
         float *part = array_blank((size_t)(p.rows * ld));
-        class_loss_train(&q->loss, t, q->logits + p.row0 * ld, q->label + p.row0, &p, part, nats + nodes);
+        double *rows = malloc(((size_t)p.rows + 1) * sizeof *rows);
+        assert_non_null(rows);
+        class_loss_train(&q->loss, t, q->logits + p.row0 * ld, q->label + p.row0, &p, part, rows,
+                         nats + nodes);
+        for (int b = 0; b < p.rows; b++) {
+            double z[CLASSES_MAX], want = 0.0;
+            row_of(q, p.row0 + b, z);
+            if (q->label[p.row0 + b] != CLASS_NONE)
+                want = nats_of(&q->loss, z, q->label[p.row0 + b]);
+            assert_true(close_doubles("a row's loss", rows + b, &want, 1, 1e-3, 1e-12));
+        }
+        free(rows);
         array_check(part, (size_t)(p.rows * ld));
         memcpy(a.gradient + p.row0 * ld, part, (size_t)(p.rows * ld) * sizeof *part);
         memcpy(node + nodes, p.node, (size_t)p.nodes * sizeof *node);
@@ -224,12 +235,12 @@ static void test_empty_shards(void **state)
 static double one_row(const class_loss *l, float a, float b, uint32_t label, float logp[2], float *gradient)
 {
     float logits[16] = {a, b}, g[16];
-    double nats;
+    double row, nats;
     shards p;
     shards_init(&p, 1, 1, 0, 1);
     team *t = team_open(1, kernels_select(NULL));
     class_log_probabilities(l, t, logits, 1, logp);
-    class_loss_train(l, t, logits, &label, &p, g, &nats);
+    class_loss_train(l, t, logits, &label, &p, g, &row, &nats);
     team_close(t);
     *gradient = g[0];
     return nats;

@@ -338,12 +338,21 @@ static void test_long_document(void **state)
 /* ---- trees ------------------------------------------------------------------------------------------------- */
 
 static const archive_member members[] = {
-    {"test/neg/9.txt", "Awful, again", 12, NULL, NULL},     {"train/pos/2.txt", "Fine film", 9, NULL, NULL},
-    {"train/urls.txt", "no document", 11, NULL, NULL},      {"train/neg/10.txt", "Bad film", 8, NULL, NULL},
-    {"train/neg/2.txt", "Awful plot", 10, NULL, NULL},      {"train/pos/notes", "no text", 7, NULL, NULL},
-    {"test/pos/1.txt", "Great fun!", 10, NULL, NULL},       {"train/pos/1.txt", "Great!", 6, NULL, NULL},
-    {"train/pos/._1.txt", "\0\1", 2, NULL, NULL},           {"README", "read me", 7, NULL, NULL},
+    {"test/neg/9.txt", "Awful, again", 12, NULL, NULL},
+    {"train/pos/2.txt", "Fine film", 9, NULL, NULL},
+    {"train/urls.txt", "no document", 11, NULL, NULL},
+    {"train/neg/10.txt", "Bad film", 8, NULL, NULL},
+    {"train/neg/2.txt", "Awful plot", 10, NULL, NULL},
+    {"train/pos/notes", "no text", 7, NULL, NULL},
+    {"test/pos/1.txt", "Great fun!", 10, NULL, NULL},
+    {"train/pos/1.txt", "Great!", 6, NULL, NULL},
+    {"train/pos/._1.txt", "\0\1", 2, NULL, NULL},
+    {"README", "read me", 7, NULL, NULL},
     {"train/neg/3.txt", "\xef\xbb\xbfPoor", 7, NULL, NULL},
+    {"notes/x.txt", "", 0, NULL, NULL},
+    {"a/notes.txt", "\xff", 1, NULL, NULL},
+    {".git/train/neg/7.txt", "hidden", 6, NULL, NULL},
+    {"train/.old/neg.txt", "", 0, NULL, NULL},
 };
 enum { MEMBERS = sizeof members / sizeof *members };
 
@@ -409,7 +418,7 @@ static void test_directory_is_archive(void **state)
         fail_msg("%s", e.text);
     assert_int_equal(report.documents[SPLIT_TRAIN], 5);
     assert_int_equal(report.documents[SPLIT_TEST], 2);
-    assert_int_equal(passed_over, 3); /* urls.txt, notes, README; hidden names are not looked at */
+    assert_int_equal(passed_over, 5); /* urls.txt, notes, README, x.txt, notes.txt; not what is hidden */
     documents_report_free(&report);
     remove_tree(folder);
 
@@ -428,6 +437,7 @@ static void test_directory_is_archive(void **state)
             if (prepare_tree(sources, 1, &rules, got, &report, &passed_over, &e) != STATUS_OK)
                 fail_msg("%s of %s: %s", kinds[k], prefixes[p], e.text);
             assert_string_equal(got, want);
+            assert_int_equal(passed_over, 5);
             documents_report_free(&report);
             unlink(archive);
         }

@@ -227,6 +227,8 @@ static void test_columns(void **state)
         {"text,other\none,x\n", NULL, NULL, false, true, "one", NULL},
         {"\"one, or two\"\n", "1", NULL, true, true, "one, or two", NULL},
         {"text,label\n\n\none,x\n\n", NULL, NULL, false, false, "one", "x"},
+        {"\n\r\n\ntext,label\none,x\n", NULL, NULL, false, false, "one", "x"},
+        {"\none\n", "1", NULL, true, true, "", NULL}, /* without a header it is a document */
         {"text\n\none\n", NULL, NULL, false, true, "", NULL},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -291,6 +293,8 @@ static void test_mistakes(void **state)
         {"m.csv", "text,class\na,x\n", 0, "no column \"label\" (--label-column) among: text, class"},
         {"m.csv", "text,label,text\na,x,b\n", 0, "m.csv:1: columns 1 and 3 are both called \"text\""},
         {"m.csv", "", 0, "m.csv: is empty"},
+        {"m.csv", "\n\n", 0, "m.csv: is empty"},
+        {"m.csv", "\n\ntext,label\na,x\nb\n", 0, "m.csv:5: has 1 column; the first line has 2"},
         {"m.csv", "text,label\na,x\nb,\"y\n\nc,z\n", 0, "m.csv:3: the quote that opens here is never closed"},
         {"m.csv", "text,label\n\"a\nb\",\"y\n", 0, "m.csv:3: the quote that opens here is never closed"},
         {"m.csv", "text,label\n\"a\"b,x\n", 0, "m.csv:2: a field goes on behind its closing quote"},

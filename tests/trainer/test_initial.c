@@ -3,6 +3,7 @@
  * offset moves a mean or a bound by far more than the few standard errors allowed here, and the generator
  * itself is tested in kernels. */
 #include "kernels/rng.h"
+#include "trainer/classifier.h"
 #include "trainer/initial.h"
 #include "trainer/model.h"
 
@@ -122,6 +123,37 @@ static void test_pytorch(void **state)
     drop(&m);
 }
 
+/* A layer's inputs bound it, torch.nn.Linear's weight and bias alike. */
+static void test_pytorch_classifier(void **state)
+{
+    (void)state;
+    enum { HEAD = 130, W = 2 * H, POOLED = 3 * W };
+    const classifier_shape shapes[] = {
+        {.pooling = POOL_CONCAT, .hidden = HEAD, .loss = {.classes = 70}},
+        {.pooling = POOL_ATTENTION, .loss = {.classes = 70}},
+    };
+    for (int way = 0; way < 2; way++) {
+        classifier_shape shape = shapes[way];
+        shape.trunk = (model_shape){
+            .cell = cell_find("gru"), .layers = LAYERS, .V = V, .E = E, .H = H, .bidirectional = true};
+        config c = with(INIT_PYTORCH, CELL_GRU);
+        error e = {0};
+        made m;
+        classifier_params(&shape, &m.list, 1);
+        m.value = calloc(m.list.floats, sizeof *m.value);
+        assert_non_null(m.value);
+        assert_int_equal(initial_parameters(&c, &m.list, m.value, &e), STATUS_OK);
+        expect_tensor_uniform(&m, "decoder.weight", 1 / sqrt(way ? W : HEAD));
+        expect_tensor_uniform(&m, "decoder.bias", 1 / sqrt(way ? W : HEAD));
+        expect_tensor_uniform(&m, way ? "attention.weight" : "head.weight", 1 / sqrt(way ? W : POOLED));
+        if (!way)
+            expect_tensor_uniform(&m, "head.bias", 1 / sqrt(POOLED));
+        expect_tensor_uniform(&m, "rnn.weight_ih_l1_reverse", 1 / sqrt(H));
+        expect_tensor_uniform(&m, "rnn.bias_hh_l0", 1 / sqrt(H));
+        drop(&m);
+    }
+}
+
 static void test_word_language_model(void **state)
 {
     (void)state;
@@ -226,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_pytorch),
+        cmocka_unit_test(test_pytorch_classifier),
         cmocka_unit_test(test_word_language_model),
         cmocka_unit_test(test_forget_bias),
         cmocka_unit_test(test_orthogonal),

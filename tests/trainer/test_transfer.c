@@ -1,7 +1,7 @@
 /* transfer_parameters() and transfer_vectors(): each parameter of a fresh run, from a source made here, whose every value is known.
  *
  *   encoder.weight   row of a word  ==  the source's row of that word, bit for bit; of an unknown one  ==  the mean of all its rows
- *   others           ==  the source's of that name, or  ==  what stood there before
+ *   others           ==  the source's of that name, or  ==  what stood there before (decoder.* of other words or labels)
  *   of word vectors  ==  those numbers in the rows of the words that the file has, and nothing else changed
  *
  * The source's first column is such that a mean taken in float would be another; ids of the same word differ here and
@@ -36,8 +36,8 @@ static void view_letters(vocabulary *v, const char *letters, uint64_t start[16])
     assert_int_equal(vocabulary_view(v, (const uint8_t *)letters, n, start, n, "test", &e), STATUS_OK);
 }
 
-/* A checkpoint of a tanh model over the words a b c d. */
-static void write_source(const char *path)
+/* A checkpoint of a tanh model over the words a b c d; labels: of a classifier, NULL for a language model. */
+static void write_source(const char *path, const char *labels)
 {
     static float value[64][16];
     static const struct {
@@ -47,7 +47,7 @@ static void write_source(const char *path)
                  {"rnn.weight_ih_l0", H, E},   {"rnn.bias_hh_l0", H, 0},   {"rnn.bias_ih_l0", H, 0},
                  {"encoder.weight", THERE, E}};
     enum { PARTS = sizeof parts / sizeof *parts };
-    tensor tensors[PARTS + 2];
+    tensor tensors[PARTS + 4];
     uint64_t start[16], starts = THERE + 1, bytes = THERE;
     vocabulary v;
     view_letters(&v, "abcd", start);
@@ -63,12 +63,19 @@ static void write_source(const char *path)
     }
     tensors[PARTS] = tensor_of("vocab/bytes", DTYPE_U8, v.blob, 1, &bytes);
     tensors[PARTS + 1] = tensor_of("vocab/start", DTYPE_U64, start, 1, &starts);
+    if (labels) { /* single letters, as many as there are words */
+        assert_int_equal(strlen(labels), THERE);
+        tensors[PARTS + 2] = tensor_of("labels/bytes", DTYPE_U8, labels, 1, &bytes);
+        tensors[PARTS + 3] = tensor_of("labels/start", DTYPE_U64, start, 1, &starts);
+    }
     record *meta = record_new();
     record_set_text(meta, "config", "data: {corpus: x.h5}\nmodel: {cell: rnn_tanh}\n");
     unsigned char *image;
     size_t size;
     error e = {0};
-    assert_int_equal(container_image(&image, &size, "checkpoint", meta, tensors, PARTS + 2, &e), STATUS_OK);
+    assert_int_equal(
+        container_image(&image, &size, "checkpoint", meta, tensors, labels ? PARTS + 4 : PARTS + 2, &e),
+        STATUS_OK);
     scratch_write(path, image, size);
     free(image);
     record_free(meta);
@@ -78,8 +85,8 @@ static void write_source(const char *path)
 /* A run that begins, and what it has before. */
 typedef struct fresh {
     config c;
-    vocabulary words;
-    uint64_t start[16];
+    vocabulary words, labels;
+    uint64_t start[16], label_start[16];
     params list;
     float value[512];
     transfer_report report;
@@ -114,13 +121,14 @@ static void add(fresh *f, const char *name, int rows, int cols)
 static status transfer(fresh *f, error *e)
 {
     memset(e, 0, sizeof *e);
-    return transfer_parameters(&f->c, &f->words, &f->list, f->value, &f->report, e);
+    return transfer_parameters(&f->c, &f->words, &f->labels, &f->list, f->value, &f->report, e);
 }
 
 static void drop(fresh *f)
 {
     config_free(&f->c);
     vocabulary_free(&f->words);
+    vocabulary_free(&f->labels);
     params_free(&f->list);
 }
 
@@ -189,6 +197,37 @@ static void test_output_layer(void **state)
         assert_int_equal(f.report.unknown, 0);
         for (int p = 0; p < 2; p++)
             same ? expect_taken(&f, p) : expect_kept(&f, p, TRANSFER_OTHER_OUTPUT);
+        drop(&f);
+    }
+}
+
+/* A classifier's comes along from one with the same words and labels; in another order, with other labels, to or from
+ * a language model it does not, though it fits. */
+static void test_output_of_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *there, *here, *words; /* labels; NULL: a language model */
+        bool taken;
+    } list[] = {{"npxy", "npxy", "abcd", true},  {"npxy", "pnxy", "abcd", false},
+                {"npxy", "npxz", "abcd", false}, {"npxy", "npxy", "abdc", false},
+                {"npxy", NULL, "abcd", false},   {NULL, "abcd", "abcd", false}};
+    char path[1024];
+    snprintf(path, sizeof path, "%s", scratch_path("labelled.h5"));
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        fresh f;
+        error e;
+        write_source(path, list[i].there);
+        make(&f, path, list[i].words, CELL_RNN_TANH);
+        f.c.task.name = list[i].here ? TASK_CLASSIFY : TASK_LM;
+        if (list[i].here)
+            view_letters(&f.labels, list[i].here, f.label_start);
+        add(&f, "decoder.weight", THERE, H);
+        add(&f, "decoder.bias", THERE, 0);
+        if (transfer(&f, &e) != STATUS_OK)
+            fail_msg("%s", e.text);
+        for (int p = 0; p < 2; p++)
+            list[i].taken ? expect_taken(&f, p) : expect_kept(&f, p, TRANSFER_OTHER_OUTPUT);
         drop(&f);
     }
 }
@@ -312,7 +351,7 @@ static int open_place(void **state)
     (void)state;
     scratch_make();
     snprintf(source_path, sizeof source_path, "%s", scratch_path("source.h5"));
-    write_source(source_path);
+    write_source(source_path, NULL);
     return 0;
 }
 
@@ -327,8 +366,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_go_by_name), cmocka_unit_test(test_output_layer),
-        cmocka_unit_test(test_other_models),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_vectors),          cmocka_unit_test(test_vectors_refused),
+        cmocka_unit_test(test_output_of_labels), cmocka_unit_test(test_other_models),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors_refused),
     };
     return cmocka_run_group_tests(tests, open_place, close_place);
 }

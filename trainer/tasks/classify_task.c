@@ -40,6 +40,8 @@ static status open_classify(run *r, int rank, int size, error *e)
     if (s == STATUS_OK)
         s = classify_shape(c, &r->corpus.labels, r->corpus.vocab.size, &k->shape, e);
     if (s == STATUS_OK)
+        s = classify_check(c, &k->train, e);
+    if (s == STATUS_OK)
         s = classify_weights(c, &k->train, &k->weights, e);
     if (s != STATUS_OK)
         return s;

@@ -1,6 +1,5 @@
 #include "trainer/tasks/documents.h"
 
-#include "io/bug.h"
 #include "kernels/rng.h"
 
 #include <stdlib.h>
@@ -75,12 +74,13 @@ status documents_open(documents *d, const corpus *c, split_name split, documents
         list_documents(d, cut);
     d->batches = (uint32_t)((d->count + (uint64_t)B - 1) / (uint64_t)B);
     d->order = malloc((d->count + 1) * sizeof *d->order);
+    d->key = malloc((d->count + 1) * sizeof *d->key);
     d->batch_at = malloc(((size_t)d->batches + 1) * sizeof *d->batch_at);
     d->ids = malloc((rows * d->longest + 1) * sizeof *d->ids);
     d->label = malloc((rows + 1) * sizeof *d->label);
     d->length = malloc((rows + 1) * sizeof *d->length);
     d->buffer = malloc(((size_t)d->longest + 1) * sizeof *d->buffer);
-    if (!d->list || !d->order || !d->batch_at || !d->ids || !d->label || !d->length || !d->buffer)
+    if (!d->list || !d->order || !d->key || !d->batch_at || !d->ids || !d->label || !d->length || !d->buffer)
         return fail(e, STATUS_NO_MEMORY, "no memory for batches of %d documents of up to %u tokens", B,
                     d->longest);
     if (d->count == 0)
@@ -94,6 +94,7 @@ void documents_close(documents *d)
 {
     free(d->list);
     free(d->order);
+    free(d->key);
     free(d->batch_at);
     free(d->ids);
     free(d->label);
@@ -104,34 +105,28 @@ void documents_close(documents *d)
 
 /* ---- in which order ---- */
 
-/* What is sorted by, ties by place. */
-typedef struct keyed {
-    uint64_t key;
-    uint32_t place;
-} keyed;
-
 static int by_key(const void *a, const void *b)
 {
-    const keyed *x = a, *y = b;
+    const document_key *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
 /* One of the numbers 0..n-1 after the other, in a random order that is a function of (seed, epoch, which). */
-static void permute(keyed *k, uint32_t n, uint64_t seed, uint32_t epoch, uint16_t which)
+static void permute(document_key *k, uint32_t n, uint64_t seed, uint32_t epoch, uint16_t which)
 {
     for (uint32_t i = 0; i < n; i++) {
         const rng_place place = {.seed = seed, .row = i, .step = epoch, .purpose = RNG_ORDER, .time = which};
         uint32_t word[4];
         rng_block(&place, 0, word);
-        k[i] = (keyed){(uint64_t)word[0] << 32 | word[1], i};
+        k[i] = (document_key){(uint64_t)word[0] << 32 | word[1], i};
     }
     qsort(k, n, sizeof *k, by_key);
 }
 
 /* Equal lengths stay in the order in which they stand. */
-static void sort_by_length(const documents *d, keyed *k, uint32_t n, bool falling)
+static void sort_by_length(const documents *d, document_key *k, uint32_t n, bool falling)
 {
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t length = d->list[k[i].place].length;
@@ -140,17 +135,10 @@ static void sort_by_length(const documents *d, keyed *k, uint32_t n, bool fallin
     qsort(k, n, sizeof *k, by_key);
 }
 
-static void *need(size_t n, size_t size)
-{
-    void *p = malloc((n + 1) * size);
-    BUG_IF(!p, "out of memory for %zu documents", n);
-    return p;
-}
-
 void documents_shuffle(documents *d, uint64_t seed, uint32_t epoch)
 {
     const uint64_t pool = (uint64_t)POOL_BATCHES * (uint64_t)d->shards.B;
-    keyed *k = need(d->count, sizeof *k);
+    document_key *k = d->key;
     permute(k, d->count, seed, epoch, 0);
     for (uint64_t first = 0; first < d->count; first += pool)
         sort_by_length(d, k + first, (uint32_t)(d->count - first < pool ? d->count - first : pool), false);
@@ -159,12 +147,11 @@ void documents_shuffle(documents *d, uint64_t seed, uint32_t epoch)
     permute(k, d->batches, seed, epoch, 1);
     for (uint32_t i = 0; i < d->batches; i++)
         d->batch_at[i] = k[i].place;
-    free(k);
 }
 
 void documents_by_length(documents *d)
 {
-    keyed *k = need(d->count, sizeof *k);
+    document_key *k = d->key;
     for (uint32_t i = 0; i < d->count; i++)
         k[i].place = i;
     sort_by_length(d, k, d->count, true);
@@ -172,7 +159,6 @@ void documents_by_length(documents *d)
         d->order[i] = k[i].place;
     for (uint32_t i = 0; i < d->batches; i++)
         d->batch_at[i] = i;
-    free(k);
 }
 
 /* ---- batches ---- */

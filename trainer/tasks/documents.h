@@ -10,7 +10,8 @@
  * the most memory.  Which documents a batch holds depends on nothing but (corpus, seed, epoch, B).
  *
  * A document longer than max_length is cut, at its end or at its start.
- * Memory: malloc, all of it in documents_open.  Not collective unless said. */
+ * Memory: malloc, all of it in documents_open but what documents_score needs for its own time.  Not collective unless
+ * said. */
 #ifndef TRAINER_TASKS_DOCUMENTS_H
 #define TRAINER_TASKS_DOCUMENTS_H
 
@@ -31,6 +32,12 @@ typedef struct document_view {
     uint32_t index; /* in the corpus's split */
 } document_view;
 
+/* What an order is sorted by, ties by place. */
+typedef struct document_key {
+    uint64_t key;
+    uint32_t place;
+} document_key;
+
 typedef struct documents {
     const corpus *corpus;
     split_name split;
@@ -41,6 +48,7 @@ typedef struct documents {
     uint64_t tokens;       /* of all of them, after cutting */
     uint32_t longest, cut; /* the longest's tokens, after cutting; how many were cut */
     uint32_t *order;       /* (count) places in list, batch after batch */
+    document_key *key;     /* (count) while an order is made */
     uint32_t batches;
     uint32_t *batch_at; /* (batches) which slice of `order` batch i is: its first place is batch_at[i] * B */
     /* this rank's part of the batch that documents_read has read */
