@@ -100,30 +100,24 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
     return a->data ? STATUS_OK : fail(e, STATUS_USAGE, "no corpus: --data CORPUS.h5 is required");
 }
 
-status eval_check_output(const char *option, const char *path, const char *checkpoint,
-                         const char *corpus_path, error *e)
+status eval_check_output(const char *option, const char *path, const inference *models, int count,
+                         const corpus *c, error *e)
 {
-    const char *sources[] = {checkpoint, corpus_path};
-    struct stat output, source;
+    struct stat output;
     if (!path)
         return STATUS_OK;
-    const char *slash = strrchr(path, '/');
-    char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    bool exists = stat(path, &output) == 0, writable = folder && access(exists ? path : folder, W_OK) == 0;
-    int why = errno;
+    char *folder = option_folder(path);
+    const bool exists = stat(path, &output) == 0, writable = access(exists ? path : folder, W_OK) == 0;
+    const int why = errno;
     free(folder);
     if (!writable)
         return fail(e, STATUS_USAGE, "%s %s: cannot be written: %s", option, path, strerror(why));
     if (!*path || (exists && S_ISDIR(output.st_mode)))
         return fail(e, STATUS_USAGE, "%s \"%s\": is no name of a file", option, path);
-    if (!exists)
-        return STATUS_OK;
-    for (int i = 0; i < 2; i++)
-        if (stat(sources[i], &source) == 0 && source.st_dev == output.st_dev &&
-            source.st_ino == output.st_ino)
-            return fail(e, STATUS_USAGE, "%s %s: is the %s itself; name another file", option, path,
-                        i == 0 ? "checkpoint" : "corpus");
-    return STATUS_OK;
+    status s = option_not_over(option, path, c->file.path, "the corpus itself", e);
+    for (int i = 0; i < count && s == STATUS_OK; i++)
+        s = option_not_over(option, path, models[i].file.path, "the checkpoint itself", e);
+    return s;
 }
 
 /* One evaluation and what it needs. */
@@ -164,7 +158,7 @@ static status open_all(evaluation *v, const session *job, error *e)
         corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_output("--each", a->each, v->model->file.path, v->corpus.file.path, e);
+        s = eval_check_output("--each", a->each, v->model, 1, &v->corpus, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(v->model, &v->corpus, e);
     bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char help[] =
     "usage: unroll predict CHECKPOINT|RUN_DIR... FILE|- [options]\n"
@@ -150,33 +149,24 @@ static status take_option(predict_arguments *a, int option, const char *value, e
     return take_choice(a, option, value, e);
 }
 
-static bool same_file(const char *path, const char *other)
+/* Once the models are open, for a run directory does not name the checkpoint that it stands for. */
+static status check_written(const predict_arguments *a, const inference *models, const char *option,
+                            const char *path, error *e)
 {
-    struct stat a, b;
-    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    status s = option_not_over(option, path, a->input, "the input itself", e);
+    for (int i = 0; i < a->models && s == STATUS_OK; i++)
+        s = option_not_over(option, path, models[i].file.path, "the checkpoint itself", e);
+    return s;
 }
 
-/* What is written must not take the place of what is read. */
-static status check_written(const predict_arguments *a, const char *option, const char *path, error *e)
+static status check_outputs(const predict_arguments *a, const inference *models, error *e)
 {
-    if (!path)
-        return STATUS_OK;
-    bool taken = same_file(path, a->input);
-    for (int i = 0; i < a->models; i++)
-        taken = taken || same_file(path, a->model[i]);
-    return taken ? fail(e, STATUS_USAGE, "%s %s: is what is read; name another file", option, path)
-                 : STATUS_OK;
-}
-
-static status check_arguments(const predict_arguments *a, bool explains, error *e)
-{
-    if (explains && !a->page)
-        return fail(e, STATUS_USAGE,
-                    "--explain-steps, --explain-words and --explain-documents go with --explain PAGE.html");
-    if (a->page && a->output && strcmp(a->page, a->output) == 0)
-        return fail(e, STATUS_USAGE, "--explain %s: is the --output, too; name another file", a->page);
-    status s = check_written(a, "--output", a->output, e);
-    return s == STATUS_OK ? check_written(a, "--explain", a->page, e) : s;
+    status s = check_written(a, models, "--output", a->output, e);
+    if (s == STATUS_OK)
+        s = check_written(a, models, "--explain", a->page, e);
+    return s == STATUS_OK && a->output
+               ? option_not_over("--explain", a->page, a->output, "the --output, too", e)
+               : s;
 }
 
 static status parse(predict_arguments *a, int argc, char **argv, error *e)
@@ -209,7 +199,10 @@ static status parse(predict_arguments *a, int argc, char **argv, error *e)
     for (int i = 0; i < a->models; i++)
         a->model[i] = argv[optind + i];
     a->input = argv[argc - 1];
-    return check_arguments(a, explains, e);
+    if (explains && !a->page)
+        return fail(e, STATUS_USAGE,
+                    "--explain-steps, --explain-words and --explain-documents go with --explain PAGE.html");
+    return STATUS_OK;
 }
 
 static status open_models(const predict_arguments *a, inference *models, error *e)
@@ -254,7 +247,9 @@ static status label_all(prediction *p, const predict_arguments *a, const session
 static status predict(const predict_arguments *a, const session *job, inference *models, error *e)
 {
     prediction p = {.output.file.fd = -1};
-    status s = predict_input_open(&p.input, a, models, e);
+    status s = check_outputs(a, models, e);
+    if (s == STATUS_OK)
+        s = predict_input_open(&p.input, a, models, e);
     if (s == STATUS_OK)
         s = predict_page_open(&p.page, a, e);
     if (s == STATUS_OK)

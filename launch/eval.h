@@ -21,9 +21,9 @@ typedef struct eval_arguments {
 } eval_arguments;
 
 /* Rank 0, before the work: the file of `option`, NULL if not asked for, must be writable, and not be what it is made
- * from, which is mapped into memory. */
-status eval_check_output(const char *option, const char *path, const char *checkpoint,
-                         const char *corpus_path, error *e);
+ * from, which is mapped into memory: one of `count` models, or the corpus. */
+status eval_check_output(const char *option, const char *path, const inference *models, int count,
+                         const corpus *c, error *e);
 
 /* Collective.  Classifiers, open but not planned. */
 status eval_documents(const eval_arguments *a, const session *job, inference *models, error *e);

@@ -3,6 +3,7 @@
 #include "launch/eval.h"
 
 #include "io/bug.h"
+#include "launch/options.h"
 #include "trainer/classify.h"
 #include "trainer/tasks/documents.h"
 #include "trainer/tasks/scores.h"
@@ -52,6 +53,16 @@ static status check_same(const evaluation *v, const session *job, error *e)
     return STATUS_OK;
 }
 
+static status check_outputs(const evaluation *v, error *e)
+{
+    const eval_arguments *a = v->arguments;
+    const char *json = a->json && strcmp(a->json, "-") != 0 ? a->json : NULL;
+    status s = eval_check_output("--each", a->each, v->model, a->models, &v->corpus, e);
+    if (s == STATUS_OK)
+        s = eval_check_output("--json", json, v->model, a->models, &v->corpus, e);
+    return s == STATUS_OK && a->each ? option_not_over("--json", json, a->each, "the --each, too", e) : s;
+}
+
 /* Collective. */
 static status open_all(evaluation *v, const session *job, error *e)
 {
@@ -63,9 +74,7 @@ static status open_all(evaluation *v, const session *job, error *e)
     for (int i = 0; s == STATUS_OK && i < a->models; i++)
         s = check_model(v, &v->model[i], e);
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_output("--each", a->each, v->model[0].file.path, v->corpus.file.path, e);
-    if (s == STATUS_OK && comm_rank(g) == 0 && a->json && strcmp(a->json, "-") != 0)
-        s = eval_check_output("--json", a->json, v->model[0].file.path, v->corpus.file.path, e);
+        s = check_outputs(v, e);
     s = comm_agree(g, s, e);
     return s == STATUS_OK ? check_same(v, job, e) : s;
 }
