@@ -3,7 +3,6 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/predict.h"
-#include "trainer/store.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -132,7 +131,7 @@ static status take_option(predict_arguments *a, int option, const char *value, e
     case OPT_BATCH_SIZE:
         return option_count(&a->batch_size, "--batch-size", value, 1, 65536, e);
     case OPT_LAST:
-        a->last = true;
+        a->models.last = true;
         return STATUS_OK;
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
@@ -154,9 +153,7 @@ static status check_written(const predict_arguments *a, const inference *models,
                             const char *path, error *e)
 {
     status s = option_not_over(option, path, a->input, "the input itself", e);
-    for (int i = 0; i < a->models && s == STATUS_OK; i++)
-        s = option_not_over(option, path, models[i].file.path, "the checkpoint itself", e);
-    return s;
+    return s == STATUS_OK ? models_not_over(models, a->models.count, option, path, e) : s;
 }
 
 static status check_outputs(const predict_arguments *a, const inference *models, error *e)
@@ -189,35 +186,20 @@ static status parse(predict_arguments *a, int argc, char **argv, error *e)
     }
     if (s != STATUS_OK)
         return s;
-    a->models = argc - optind - 1;
-    if (a->models < 1 || a->models > PREDICT_MODELS_MAX)
+    a->models.count = argc - optind - 1;
+    if (a->models.count < 1 || a->models.count > MODELS_MAX)
         return fail(
             e, STATUS_USAGE,
             "name a CHECKPOINT or RUN_DIR, or up to %d, and then the FILE of texts, or - for standard "
             "input; %d %s given",
-            PREDICT_MODELS_MAX, argc - optind, argc - optind == 1 ? "name is" : "names are");
-    for (int i = 0; i < a->models; i++)
-        a->model[i] = argv[optind + i];
+            MODELS_MAX, argc - optind, argc - optind == 1 ? "name is" : "names are");
+    for (int i = 0; i < a->models.count; i++)
+        a->models.name[i] = argv[optind + i];
     a->input = argv[argc - 1];
     if (explains && !a->page)
         return fail(e, STATUS_USAGE,
                     "--explain-steps, --explain-words and --explain-documents go with --explain PAGE.html");
     return STATUS_OK;
-}
-
-static status open_models(const predict_arguments *a, inference *models, error *e)
-{
-    status s = STATUS_OK;
-    for (int i = 0; i < a->models && s == STATUS_OK; i++) {
-        char *path = NULL;
-        s = store_resolve(a->model[i], a->last, &path, e);
-        if (s == STATUS_OK)
-            s = inference_open(&models[i], path, TASK_CLASSIFY, e);
-        if (s == STATUS_OK)
-            fprintf(stderr, "model: %s\n", path);
-        free(path);
-    }
-    return s;
 }
 
 typedef struct prediction {
@@ -284,14 +266,13 @@ int cmd_predict(int argc, char **argv)
     if (s != STATUS_OK)
         return option_failed("predict", s, &e);
     s = session_open(&job, false, (int)a.threads, &e);
-    inference *models = calloc(PREDICT_MODELS_MAX, sizeof *models);
+    inference *models = calloc(MODELS_MAX, sizeof *models);
     BUG_IF(!models, "out of memory");
     if (s == STATUS_OK)
-        s = open_models(&a, models, &e);
+        s = models_open(models, &a.models, TASK_CLASSIFY, &job, &e);
     if (s == STATUS_OK)
         s = predict(&a, &job, models, &e);
-    for (int i = 0; i < PREDICT_MODELS_MAX; i++)
-        inference_close(&models[i]);
+    models_close(models);
     free(models);
     return session_close(&job, "predict", s, &e);
 }
