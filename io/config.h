@@ -117,7 +117,8 @@ typedef struct config {
         int64_t early_stop;       /* stop after that many validations without improvement; 0 = off */
     } train;
     struct {
-        int64_t batch_size; /* rows of an evaluation; 0 = min(data.batch_size, 10), by config_finish */
+        int64_t
+            batch_size; /* rows of an evaluation; 0 = data.batch_size, of a language model at most 10, by config_finish */
     } eval;
     struct {
         char *dir;                       /* run directory */

@@ -184,7 +184,8 @@ const config_key config_schema[] = {
      ROW("0", "validations", FREE, "stop after that many without improvement; 0: off")},
 
     {AT(eval, batch_size), INT(0, ROWS_MAX),
-     ROW("auto", "rows", FIXED, "rows of a validation while training; 0 or auto: min(data.batch_size, 10)")},
+     ROW("auto", "rows", FIXED,
+         "rows of a validation while training; 0 or auto: data.batch_size, of a language model at most 10")},
 
     {AT(run, dir), .type = KEY_TEXT,
      ROW("runs/default", "", FREE, "run directory: configuration, logs, metrics, status and checkpoints")},

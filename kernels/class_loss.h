@@ -32,6 +32,15 @@ static inline int class_logits(const class_loss *l)
     return l->sigmoid ? 1 : l->classes;
 }
 
+/* The likeliest class of a row of C log-probabilities, of equal ones the first. */
+static inline uint32_t class_best(const float *logp, int C)
+{
+    int best = 0;
+    for (int c = 1; c < C; c++)
+        best = logp[c] > logp[best] ? c : best;
+    return (uint32_t)best;
+}
+
 /* log p (B,C). */
 void class_log_probabilities(const class_loss *l, team *t, const float *logits, int B, float *logp);
 /* gradient is written, and row_nats (B), each row's loss, the caller's memory; nats[n]: loss summed over the rows of

@@ -4,9 +4,6 @@
 #include "launch/commands.h"
 #include "launch/eval.h"
 #include "launch/options.h"
-#include "launch/session.h"
-#include "trainer/inference.h"
-#include "trainer/store.h"
 #include "trainer/tasks/agreement.h"
 #include "trainer/tasks/lm.h"
 
@@ -65,7 +62,7 @@ static status take_option(eval_arguments *a, int option, const char *value, erro
     case OPT_BATCH_SIZE:
         return option_count(&a->batch_size, "--batch-size", value, 1, 1000000, e);
     case OPT_LAST:
-        a->last = true;
+        a->models.last = true;
         return STATUS_OK;
     case OPT_EACH:
         a->each = value;
@@ -91,39 +88,39 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
                                            : take_option(a, option, optarg, e);
     if (s != STATUS_OK)
         return s;
-    a->models = argc - optind;
-    if (a->models < 1 || a->models > EVAL_MODELS_MAX)
+    a->models.count = argc - optind;
+    if (a->models.count < 1 || a->models.count > MODELS_MAX)
         return fail(e, STATUS_USAGE, "name a CHECKPOINT or RUN_DIR, or up to %d classifiers; %d are given",
-                    EVAL_MODELS_MAX, a->models);
-    for (int i = 0; i < a->models; i++)
-        a->model[i] = argv[optind + i];
+                    MODELS_MAX, a->models.count);
+    for (int i = 0; i < a->models.count; i++)
+        a->models.name[i] = argv[optind + i];
     return a->data ? STATUS_OK : fail(e, STATUS_USAGE, "no corpus: --data CORPUS.h5 is required");
 }
 
-status eval_check_output(const char *option, const char *path, const char *checkpoint,
-                         const char *corpus_path, error *e)
+status eval_check_output(const char *option, const char *path, const inference *models, int count,
+                         const corpus *c, error *e)
 {
-    const char *sources[] = {checkpoint, corpus_path};
-    struct stat output, source;
+    struct stat output;
     if (!path)
         return STATUS_OK;
-    const char *slash = strrchr(path, '/');
-    char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    bool exists = stat(path, &output) == 0, writable = folder && access(exists ? path : folder, W_OK) == 0;
-    int why = errno;
+    char *folder = option_folder(path);
+    const bool exists = stat(path, &output) == 0, writable = access(exists ? path : folder, W_OK) == 0;
+    const int why = errno;
     free(folder);
     if (!writable)
         return fail(e, STATUS_USAGE, "%s %s: cannot be written: %s", option, path, strerror(why));
     if (!*path || (exists && S_ISDIR(output.st_mode)))
         return fail(e, STATUS_USAGE, "%s \"%s\": is no name of a file", option, path);
-    if (!exists)
-        return STATUS_OK;
-    for (int i = 0; i < 2; i++)
-        if (stat(sources[i], &source) == 0 && source.st_dev == output.st_dev &&
-            source.st_ino == output.st_ino)
-            return fail(e, STATUS_USAGE, "%s %s: is the %s itself; name another file", option, path,
-                        i == 0 ? "checkpoint" : "corpus");
-    return STATUS_OK;
+    status s = option_not_over(option, path, c->file.path, "the corpus itself", e);
+    return s == STATUS_OK ? models_not_over(models, count, option, path, e) : s;
+}
+
+status eval_same_corpus(const corpus *c, comm *g, error *e)
+{
+    int odd;
+    return comm_same(g, c->digest, SHA256_HEX, &odd)
+               ? STATUS_OK
+               : fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd, c->file.path);
 }
 
 /* One evaluation and what it needs. */
@@ -141,21 +138,7 @@ typedef struct evaluation {
     lm_result result;
 } evaluation;
 
-/* Collective.  Ranks may look into a run directory while its training goes on, or at another copy: all must
- * have found the same. */
-static status check_same(const evaluation *v, comm *g, error *e)
-{
-    int odd;
-    if (!comm_same(g, v->model->file.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_CHECKPOINT,
-                    "rank %d has another checkpoint at %s than rank 0; name the file", odd,
-                    v->model->file.path);
-    if (!comm_same(g, v->corpus.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
-                    v->arguments->data);
-    return STATUS_OK;
-}
-
+/* Collective. */
 static status open_all(evaluation *v, const session *job, error *e)
 {
     const eval_arguments *a = v->arguments;
@@ -164,7 +147,7 @@ static status open_all(evaluation *v, const session *job, error *e)
         corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_output("--each", a->each, v->model->file.path, v->corpus.file.path, e);
+        s = eval_check_output("--each", a->each, v->model, 1, &v->corpus, e);
     if (s == STATUS_OK)
         s = inference_same_vocabulary(v->model, &v->corpus, e);
     bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;
@@ -182,7 +165,7 @@ static status open_all(evaluation *v, const session *job, error *e)
         s = inference_plan(v->model, job->team, T, v->rows.shards.rows, e);
     s = comm_agree(g, s, e);
     if (s == STATUS_OK)
-        s = check_same(v, g, e);
+        s = eval_same_corpus(&v->corpus, g, e);
     return s == STATUS_OK ? comm_plan(g, NULL, 0, B, S, e) : s;
 }
 
@@ -335,9 +318,9 @@ static status evaluate_text(const eval_arguments *a, const session *job, inferen
 {
     evaluation v = {.arguments = a, .model = m};
     status s = STATUS_OK;
-    if (a->models > 1)
+    if (a->models.count > 1)
         s = fail(e, STATUS_USAGE, "%d language models; their predictions are not averaged, name one",
-                 a->models);
+                 a->models.count);
     else if (a->json)
         s = fail(e, STATUS_USAGE, "--json: is for classifiers, %s is a language model", m->file.path);
     s = comm_agree(job->group, s, e);
@@ -356,23 +339,6 @@ static status evaluate_text(const eval_arguments *a, const session *job, inferen
     return s;
 }
 
-/* All models that are named, each by its best or newest checkpoint. */
-static status open_models(const eval_arguments *a, const session *job, inference *m, error *e)
-{
-    status s = STATUS_OK;
-    for (int i = 0; i < a->models && s == STATUS_OK; i++) {
-        char *path = NULL;
-        s = store_resolve(a->model[i], a->last, &path, e);
-        if (s == STATUS_OK)
-            s = i == 0 ? inference_open_any(&m[i], path, e)
-                       : inference_open(&m[i], path, (config_task)m[0].config.task.name, e);
-        if (s == STATUS_OK && comm_rank(job->group) == 0)
-            fprintf(stderr, "model: %s\n", path);
-        free(path);
-    }
-    return comm_agree(job->group, s, e);
-}
-
 int cmd_eval(int argc, char **argv)
 {
     eval_arguments a;
@@ -388,15 +354,14 @@ int cmd_eval(int argc, char **argv)
     if (s != STATUS_OK)
         return session_close(&job, "eval", s, &opened);
     s = comm_agree(job.group, parsed, &e);
-    inference *models = calloc(EVAL_MODELS_MAX, sizeof *models);
+    inference *models = calloc(MODELS_MAX, sizeof *models);
     BUG_IF(!models, "out of memory");
     if (s == STATUS_OK)
-        s = open_models(&a, &job, models, &e);
+        s = models_open(models, &a.models, MODELS_ANY_TASK, &job, &e);
     if (s == STATUS_OK)
         s = models[0].config.task.name == TASK_CLASSIFY ? eval_documents(&a, &job, models, &e)
                                                         : evaluate_text(&a, &job, models, &e);
-    for (int i = 0; i < EVAL_MODELS_MAX; i++)
-        inference_close(&models[i]);
+    models_close(models);
     free(models);
     return session_close(&job, "eval", s, &e);
 }

@@ -3,13 +3,11 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/predict.h"
-#include "trainer/store.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char help[] =
     "usage: unroll predict CHECKPOINT|RUN_DIR... FILE|- [options]\n"
@@ -133,7 +131,7 @@ static status take_option(predict_arguments *a, int option, const char *value, e
     case OPT_BATCH_SIZE:
         return option_count(&a->batch_size, "--batch-size", value, 1, 65536, e);
     case OPT_LAST:
-        a->last = true;
+        a->models.last = true;
         return STATUS_OK;
     case OPT_THREADS:
         return option_count(&a->threads, "--threads", value, 1, OPTION_THREADS_MAX, e);
@@ -150,33 +148,22 @@ static status take_option(predict_arguments *a, int option, const char *value, e
     return take_choice(a, option, value, e);
 }
 
-static bool same_file(const char *path, const char *other)
+/* Once the models are open, for a run directory does not name the checkpoint that it stands for. */
+static status check_written(const predict_arguments *a, const inference *models, const char *option,
+                            const char *path, error *e)
 {
-    struct stat a, b;
-    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    status s = option_not_over(option, path, a->input, "the input itself", e);
+    return s == STATUS_OK ? models_not_over(models, a->models.count, option, path, e) : s;
 }
 
-/* What is written must not take the place of what is read. */
-static status check_written(const predict_arguments *a, const char *option, const char *path, error *e)
+static status check_outputs(const predict_arguments *a, const inference *models, error *e)
 {
-    if (!path)
-        return STATUS_OK;
-    bool taken = same_file(path, a->input);
-    for (int i = 0; i < a->models; i++)
-        taken = taken || same_file(path, a->model[i]);
-    return taken ? fail(e, STATUS_USAGE, "%s %s: is what is read; name another file", option, path)
-                 : STATUS_OK;
-}
-
-static status check_arguments(const predict_arguments *a, bool explains, error *e)
-{
-    if (explains && !a->page)
-        return fail(e, STATUS_USAGE,
-                    "--explain-steps, --explain-words and --explain-documents go with --explain PAGE.html");
-    if (a->page && a->output && strcmp(a->page, a->output) == 0)
-        return fail(e, STATUS_USAGE, "--explain %s: is the --output, too; name another file", a->page);
-    status s = check_written(a, "--output", a->output, e);
-    return s == STATUS_OK ? check_written(a, "--explain", a->page, e) : s;
+    status s = check_written(a, models, "--output", a->output, e);
+    if (s == STATUS_OK)
+        s = check_written(a, models, "--explain", a->page, e);
+    return s == STATUS_OK && a->output
+               ? option_not_over("--explain", a->page, a->output, "the --output, too", e)
+               : s;
 }
 
 static status parse(predict_arguments *a, int argc, char **argv, error *e)
@@ -199,32 +186,20 @@ static status parse(predict_arguments *a, int argc, char **argv, error *e)
     }
     if (s != STATUS_OK)
         return s;
-    a->models = argc - optind - 1;
-    if (a->models < 1 || a->models > PREDICT_MODELS_MAX)
+    a->models.count = argc - optind - 1;
+    if (a->models.count < 1 || a->models.count > MODELS_MAX)
         return fail(
             e, STATUS_USAGE,
             "name a CHECKPOINT or RUN_DIR, or up to %d, and then the FILE of texts, or - for standard "
             "input; %d %s given",
-            PREDICT_MODELS_MAX, argc - optind, argc - optind == 1 ? "name is" : "names are");
-    for (int i = 0; i < a->models; i++)
-        a->model[i] = argv[optind + i];
+            MODELS_MAX, argc - optind, argc - optind == 1 ? "name is" : "names are");
+    for (int i = 0; i < a->models.count; i++)
+        a->models.name[i] = argv[optind + i];
     a->input = argv[argc - 1];
-    return check_arguments(a, explains, e);
-}
-
-static status open_models(const predict_arguments *a, inference *models, error *e)
-{
-    status s = STATUS_OK;
-    for (int i = 0; i < a->models && s == STATUS_OK; i++) {
-        char *path = NULL;
-        s = store_resolve(a->model[i], a->last, &path, e);
-        if (s == STATUS_OK)
-            s = inference_open(&models[i], path, TASK_CLASSIFY, e);
-        if (s == STATUS_OK)
-            fprintf(stderr, "model: %s\n", path);
-        free(path);
-    }
-    return s;
+    if (explains && !a->page)
+        return fail(e, STATUS_USAGE,
+                    "--explain-steps, --explain-words and --explain-documents go with --explain PAGE.html");
+    return STATUS_OK;
 }
 
 typedef struct prediction {
@@ -254,7 +229,9 @@ static status label_all(prediction *p, const predict_arguments *a, const session
 static status predict(const predict_arguments *a, const session *job, inference *models, error *e)
 {
     prediction p = {.output.file.fd = -1};
-    status s = predict_input_open(&p.input, a, models, e);
+    status s = check_outputs(a, models, e);
+    if (s == STATUS_OK)
+        s = predict_input_open(&p.input, a, models, e);
     if (s == STATUS_OK)
         s = predict_page_open(&p.page, a, e);
     if (s == STATUS_OK)
@@ -289,14 +266,13 @@ int cmd_predict(int argc, char **argv)
     if (s != STATUS_OK)
         return option_failed("predict", s, &e);
     s = session_open(&job, false, (int)a.threads, &e);
-    inference *models = calloc(PREDICT_MODELS_MAX, sizeof *models);
+    inference *models = calloc(MODELS_MAX, sizeof *models);
     BUG_IF(!models, "out of memory");
     if (s == STATUS_OK)
-        s = open_models(&a, models, &e);
+        s = models_open(models, &a.models, TASK_CLASSIFY, &job, &e);
     if (s == STATUS_OK)
         s = predict(&a, &job, models, &e);
-    for (int i = 0; i < PREDICT_MODELS_MAX; i++)
-        inference_close(&models[i]);
+    models_close(models);
     free(models);
     return session_close(&job, "predict", s, &e);
 }

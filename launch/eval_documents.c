@@ -3,6 +3,7 @@
 #include "launch/eval.h"
 
 #include "io/bug.h"
+#include "launch/options.h"
 #include "trainer/classify.h"
 #include "trainer/tasks/documents.h"
 #include "trainer/tasks/scores.h"
@@ -22,7 +23,7 @@ typedef struct evaluation {
     bool corpus_open;
     documents documents; /* of the newest model: each cuts them as it has learnt */
     float *logp;         /* rank 0: (count,C), of one model, then of the average */
-    double *mean;        /* rank 0: (count,C) sums of probabilities */
+    double *sum;         /* rank 0, several models: (count,C) sums of probabilities */
     size_t n;            /* count * C */
     const char **names;  /* (C) NUL-terminated labels, owned */
 } evaluation;
@@ -37,19 +38,14 @@ static status check_model(const evaluation *v, const inference *m, error *e)
                 m->file.path, v->corpus.file.path);
 }
 
-/* Collective. */
-static status check_same(const evaluation *v, const session *job, error *e)
+static status check_outputs(const evaluation *v, error *e)
 {
-    int odd;
-    for (int i = 0; i < v->arguments->models; i++)
-        if (!comm_same(job->group, v->model[i].file.digest, SHA256_HEX, &odd))
-            return fail(e, STATUS_BAD_CHECKPOINT,
-                        "rank %d has another checkpoint at %s than rank 0; name the file", odd,
-                        v->model[i].file.path);
-    if (!comm_same(job->group, v->corpus.digest, SHA256_HEX, &odd))
-        return fail(e, STATUS_BAD_DATA, "rank %d has another corpus at %s than rank 0", odd,
-                    v->arguments->data);
-    return STATUS_OK;
+    const eval_arguments *a = v->arguments;
+    const char *json = a->json && strcmp(a->json, "-") != 0 ? a->json : NULL;
+    status s = eval_check_output("--each", a->each, v->model, a->models.count, &v->corpus, e);
+    if (s == STATUS_OK)
+        s = eval_check_output("--json", json, v->model, a->models.count, &v->corpus, e);
+    return s == STATUS_OK && a->each ? option_not_over("--json", json, a->each, "the --each, too", e) : s;
 }
 
 /* Collective. */
@@ -60,14 +56,12 @@ static status open_all(evaluation *v, const session *job, error *e)
     status s =
         corpus_open(&v->corpus, a->data, comm_host_rank(g) == 0 ? CONTAINER_CHECK : CONTAINER_TRUST, e);
     v->corpus_open = s == STATUS_OK;
-    for (int i = 0; s == STATUS_OK && i < a->models; i++)
+    for (int i = 0; s == STATUS_OK && i < a->models.count; i++)
         s = check_model(v, &v->model[i], e);
     if (s == STATUS_OK && comm_rank(g) == 0)
-        s = eval_check_output("--each", a->each, v->model[0].file.path, v->corpus.file.path, e);
-    if (s == STATUS_OK && comm_rank(g) == 0 && a->json && strcmp(a->json, "-") != 0)
-        s = eval_check_output("--json", a->json, v->model[0].file.path, v->corpus.file.path, e);
+        s = check_outputs(v, e);
     s = comm_agree(g, s, e);
-    return s == STATUS_OK ? check_same(v, job, e) : s;
+    return s == STATUS_OK ? eval_same_corpus(&v->corpus, g, e) : s;
 }
 
 static void close_all(evaluation *v)
@@ -77,7 +71,7 @@ static void close_all(evaluation *v)
         free((char *)v->names[c]);
     free(v->names);
     free(v->logp);
-    free(v->mean);
+    free(v->sum);
     if (v->corpus_open)
         corpus_close(&v->corpus);
 }
@@ -95,7 +89,8 @@ static status plan_results(evaluation *v, const session *job, error *e)
         ok = (v->names[c] = strndup(label, n)) != NULL;
     }
     if (ok && comm_rank(job->group) == 0)
-        ok = (v->logp = malloc(v->n * sizeof *v->logp)) && (v->mean = calloc(v->n, sizeof *v->mean));
+        ok = (v->logp = malloc(v->n * sizeof *v->logp)) &&
+             (v->arguments->models.count == 1 || (v->sum = calloc(v->n, sizeof *v->sum)));
     return ok ? STATUS_OK
               : fail(e, STATUS_NO_MEMORY, "no memory for the scores of %u documents", v->documents.count);
 }
@@ -119,8 +114,8 @@ static status add_model(evaluation *v, const session *job, int i, error *e)
     s = comm_agree(g, s, e);
     if (s == STATUS_OK)
         s = documents_score(&v->documents, &m->classifier, job->team, g, m->value, v->logp, e);
-    for (size_t k = 0; s == STATUS_OK && v->logp && k < v->n; k++)
-        v->mean[k] += exp((double)v->logp[k]);
+    if (s == STATUS_OK && v->sum)
+        models_add(v->sum, v->logp, v->n);
     return s;
 }
 
@@ -133,11 +128,8 @@ static status write_each(const evaluation *v, error *e)
         return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(errno));
     for (uint32_t i = 0; i < v->documents.count; i++) {
         const float *logp = v->logp + i * C;
-        size_t best = 0;
-        for (size_t c = 1; c < C; c++)
-            best = logp[c] > logp[best] ? c : best;
         fprintf(f, "%u\t%s\t%s", v->documents.list[i].index, v->names[v->documents.list[i].label],
-                v->names[best]);
+                v->names[class_best(logp, (int)C)]);
         for (size_t c = 0; c < C; c++)
             fprintf(f, "\t%.9g", exp((double)logp[c]));
         fputc('\n', f);
@@ -172,8 +164,8 @@ static status tell(evaluation *v, error *e)
     BUG_IF(!label, "out of memory for %u labels", d->count);
     for (uint32_t i = 0; i < d->count; i++)
         label[i] = d->list[i].label;
-    for (size_t k = 0; a->models > 1 && k < v->n; k++)
-        v->logp[k] = (float)log(v->mean[k] / a->models);
+    if (v->sum)
+        models_average(v->logp, v->sum, v->n, a->models.count);
     scores result;
     status s = scores_compute(&result, v->logp, label, d->count, (int)v->corpus.labels.size, v->names, e);
     free(label);
@@ -194,7 +186,7 @@ status eval_documents(const eval_arguments *a, const session *job, inference *mo
 {
     evaluation v = {.arguments = a, .model = models};
     status s = open_all(&v, job, e);
-    for (int i = 0; s == STATUS_OK && i < a->models; i++)
+    for (int i = 0; s == STATUS_OK && i < a->models.count; i++)
         s = add_model(&v, job, i, e);
     if (s == STATUS_OK && comm_rank(job->group) == 0)
         s = tell(&v, e);

@@ -1,11 +1,14 @@
 #include "launch/options.h"
 
+#include "io/bug.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max, error *e)
 {
@@ -64,6 +67,47 @@ status option_config(config *c, char **files, int file_count, char **sets, int s
     for (int i = 0; s == STATUS_OK && i < set_count; i++)
         s = config_set(c, sets[i], e);
     return s == STATUS_OK ? config_finish(c, e) : s;
+}
+
+static bool same_inode(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+char *option_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+    BUG_IF(!folder, "out of memory for a path");
+    return folder;
+}
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool option_same_file(const char *a, const char *b)
+{
+    struct stat st;
+    if (stat(a, &st) == 0) /* a pipe or a device takes what several write */
+        return S_ISREG(st.st_mode) && same_inode(a, b);
+    if (strcmp(last_name(a), last_name(b)) != 0)
+        return false;
+    char *folder = option_folder(a), *other = option_folder(b);
+    const bool same = same_inode(folder, other);
+    free(folder);
+    free(other);
+    return same;
+}
+
+status option_not_over(const char *option, const char *path, const char *other, const char *what, error *e)
+{
+    if (!path || !option_same_file(path, other))
+        return STATUS_OK;
+    return fail(e, STATUS_USAGE, "%s %s: is %s; name another file", option, path, what);
 }
 
 int option_failed(const char *command, status s, const error *e)

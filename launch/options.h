@@ -6,6 +6,7 @@
 #include "io/config.h"
 #include "io/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 status option_count(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max,
@@ -23,6 +24,14 @@ status option_threads_check(uint64_t threads, error *e);
 /* A whole configuration: files, then environment, then --set, in that order of precedence; c is initialised.
  * No file: USAGE. */
 status option_config(config *c, char **files, int file_count, char **sets, int set_count, error *e);
+
+/* Where a file stands or would stand: malloc'ed, "." without a slash. */
+char *option_folder(const char *path);
+/* Do both names lead to one regular file?  Of names where nothing is yet: would they? */
+bool option_same_file(const char *a, const char *b);
+/* What is written must not take the place of what is read: USAGE if the file of `option` (NULL: it was not given) is the
+ * file `other`, which is `what`. */
+status option_not_over(const char *option, const char *path, const char *other, const char *what, error *e);
 
 /* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
 int option_failed(const char *command, status s, const error *e);

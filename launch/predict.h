@@ -13,24 +13,20 @@
 #include "io/text.h"
 #include "io/tokenizer.h"
 #include "launch/explain_page.h"
-#include "launch/session.h"
-#include "trainer/inference.h"
+#include "launch/models.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PREDICT_MODELS_MAX 16
-
 typedef enum { PREDICT_TSV, PREDICT_JSONL } predict_format;
 
 typedef struct predict_arguments {
-    const char *model[PREDICT_MODELS_MAX];
-    int models;
+    models_named models;
     const char *input; /* "-": standard input */
     int input_format;  /* labelled_format; -1: by the file's name */
     labelled_settings columns;
-    bool last, empty_rows; /* an empty text gets a row without a label; else it is an error */
-    int format;            /* predict_format */
+    bool empty_rows; /* an empty text gets a row without a label; else it is an error */
+    int format;      /* predict_format */
     const char *output, *page;
     uint64_t batch_size, threads;
     uint64_t explain_steps, explain_words, explain_documents;
@@ -47,9 +43,9 @@ typedef struct predict_text {
 typedef struct predict_group {
     predict_text *text;
     size_t count, room;
-    uint32_t *ids[PREDICT_MODELS_MAX]; /* of each model's vocabulary */
+    uint32_t *ids[MODELS_MAX]; /* of each model's vocabulary */
     size_t tokens, ids_room;
-    double *probability; /* (count, classes) */
+    float *logp; /* (count, classes) log-probabilities; of empty texts nothing */
 } predict_group;
 void predict_group_free(predict_group *g);
 
@@ -78,7 +74,7 @@ bool predict_next_word(predict_words *w, const uint8_t **text, size_t *n);
 
 /* ---- scoring (predict_score.c) ---- */
 
-/* Fills in probability and best: of several models the averaged probabilities, as eval has them. */
+/* Fills in logp and best: of several models the average, as eval has it. */
 status predict_score(predict_group *g, const predict_arguments *a, const session *job, inference *models,
                      error *e);
 

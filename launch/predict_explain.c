@@ -46,9 +46,9 @@ static void add_model(explained *d, const predict_group *g, const predict_text *
     attribution_words(x, job->team, models[m].value, read, (int)n, t->best, (int)a->explain_steps, d->one,
                       &ends);
     for (uint64_t i = 0; i < n; i++)
-        d->all[first + (cut.backward ? n - 1 - i : i)] += d->one[i] / a->models;
-    d->ends.document += ends.document / a->models;
-    d->ends.nothing += ends.nothing / a->models;
+        d->all[first + (cut.backward ? n - 1 - i : i)] += d->one[i] / a->models.count;
+    d->ends.document += ends.document / a->models.count;
+    d->ends.nothing += ends.nothing / a->models.count;
     d->first = first < d->first ? first : d->first;
     d->last = first + n > d->last ? first + n : d->last;
     free(read);
@@ -134,10 +134,10 @@ static status explain_one(predict_page *p, const predict_group *g, size_t i, att
     d.all = calloc(t->tokens, sizeof *d.all);
     d.one = malloc(t->tokens * sizeof *d.one);
     status s = d.all && d.one ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for %zu words", t->tokens);
-    for (int m = 0; s == STATUS_OK && m < a->models; m++)
+    for (int m = 0; s == STATUS_OK && m < a->models.count; m++)
         add_model(&d, g, t, &x[m], job, models, m, a);
     if (s == STATUS_OK)
-        s = show(p, t, &d, g->probability[i * models->labels.size + t->best], models, e);
+        s = show(p, t, &d, exp((double)g->logp[i * models->labels.size + t->best]), models, e);
     free(d.all);
     free(d.one);
     return s;
@@ -159,12 +159,12 @@ static uint64_t longest_of(const predict_group *g, const inference *f, const pre
 status predict_explain(predict_page *p, const predict_group *g, const predict_arguments *a,
                        const session *job, inference *models, error *e)
 {
-    attribution x[PREDICT_MODELS_MAX];
+    attribution x[MODELS_MAX];
     int open = 0;
     status s = STATUS_OK;
     if (longest_of(g, models, a) == 0)
         return STATUS_OK;
-    for (; s == STATUS_OK && open < a->models; open += s == STATUS_OK) {
+    for (; s == STATUS_OK && open < a->models.count; open += s == STATUS_OK) {
         const inference *f = &models[open];
         const int T = (int)longest_of(g, f, a), most = T < POINT_TOKENS ? POINT_TOKENS / T : 1;
         const int B = most < (int)a->explain_steps ? most : (int)a->explain_steps;

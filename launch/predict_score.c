@@ -3,7 +3,6 @@
 #include "launch/predict.h"
 #include "trainer/classify.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,22 +89,25 @@ static class_batch fill(const scoring *c, const kept *list, int B)
     return (class_batch){.steps = steps, .B = B, .ids = c->ids, .length = c->length};
 }
 
-/* Adds this model's probabilities to the group's. */
-static void score_batches(scoring *c, predict_group *g)
+/* Of one model the group's results; of several these, and the sums. */
+static void score_batches(scoring *c, predict_group *g, double *sum)
 {
     const size_t C = (size_t)c->model->classes.loss.classes, rows = (size_t)c->model->classifier.trunk.B;
     for (size_t first = 0, B; first < c->count; first += B) {
         B = c->count - first < rows ? c->count - first : rows;
         const class_batch batch = fill(c, c->list + first, (int)B);
         classifier_score(&c->model->classifier, c->job->team, c->model->value, &batch, c->logp);
-        for (size_t b = 0; b < B; b++)
-            for (size_t k = 0; k < C; k++)
-                g->probability[c->list[first + b].text * C + k] += exp((double)c->logp[b * C + k]);
+        for (size_t b = 0; b < B; b++) {
+            const size_t row = c->list[first + b].text * C;
+            memcpy(g->logp + row, c->logp + b * C, C * sizeof *g->logp);
+            if (sum)
+                models_add(sum + row, g->logp + row, C);
+        }
     }
 }
 
-static status add_model(predict_group *g, const predict_arguments *a, const session *job, inference *models,
-                        int m, error *e)
+static status add_model(predict_group *g, double *sum, const predict_arguments *a, const session *job,
+                        inference *models, int m, error *e)
 {
     scoring c = {.job = job, .model = &models[m], .cut = classify_cut(&models[m].config)};
     c.list = malloc((g->count + 1) * sizeof *c.list);
@@ -117,7 +119,7 @@ static status add_model(predict_group *g, const predict_arguments *a, const sess
         if (s == STATUS_OK)
             s = reserve(&c, e);
         if (s == STATUS_OK)
-            score_batches(&c, g);
+            score_batches(&c, g, sum);
     }
     free(c.list);
     free(c.ids);
@@ -126,19 +128,17 @@ static status add_model(predict_group *g, const predict_arguments *a, const sess
     return s;
 }
 
-/* The average as eval rounds it, and the best class. */
-static status conclude(predict_group *g, size_t C, int models, error *e)
+/* The best class of each text.  A model whose parameters are not finite has none. */
+static status conclude(predict_group *g, size_t C, error *e)
 {
     for (size_t i = 0; i < g->count; i++) {
-        double *p = g->probability + i * C;
-        for (size_t k = 0; models > 1 && k < C; k++)
-            p[k] = exp((double)(float)log(p[k] / models));
-        for (uint32_t k = 0; k < C; k++) {
-            if (!isfinite(p[k]))
-                return fail(e, STATUS_INTERNAL, "%s: the probability of class %u is %g; the model has diverged",
-                            g->text[i].place, k, p[k]);
-            g->text[i].best = p[k] > p[g->text[i].best] ? k : g->text[i].best;
-        }
+        const float *logp = g->logp + i * C;
+        for (size_t k = 0; k < C; k++)
+            if (isnan(logp[k]) || logp[k] > 0.5f)
+                return fail(e, STATUS_INTERNAL,
+                            "%s: the log-probability of class %zu is %g; the model has diverged",
+                            g->text[i].place, k, (double)logp[k]);
+        g->text[i].best = class_best(logp, (int)C);
     }
     return STATUS_OK;
 }
@@ -146,12 +146,16 @@ static status conclude(predict_group *g, size_t C, int models, error *e)
 status predict_score(predict_group *g, const predict_arguments *a, const session *job, inference *models,
                      error *e)
 {
-    const size_t C = (size_t)models->classes.loss.classes;
-    g->probability = calloc(g->count * C + 1, sizeof *g->probability);
-    status s = g->probability
+    const size_t C = (size_t)models->classes.loss.classes, n = g->count * C;
+    double *sum = a->models.count > 1 ? calloc(n + 1, sizeof *sum) : NULL;
+    g->logp = calloc(n + 1, sizeof *g->logp);
+    status s = g->logp && (sum || a->models.count == 1)
                    ? STATUS_OK
                    : fail(e, STATUS_NO_MEMORY, "no memory for the probabilities of %zu texts", g->count);
-    for (int m = 0; s == STATUS_OK && m < a->models; m++)
-        s = add_model(g, a, job, models, m, e);
-    return s == STATUS_OK ? conclude(g, C, a->models, e) : s;
+    for (int m = 0; s == STATUS_OK && m < a->models.count; m++)
+        s = add_model(g, sum, a, job, models, m, e);
+    if (s == STATUS_OK && sum)
+        models_average(g->logp, sum, n, a->models.count);
+    free(sum);
+    return s == STATUS_OK ? conclude(g, C, e) : s;
 }

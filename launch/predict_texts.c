@@ -58,7 +58,7 @@ bool predict_next_word(predict_words *w, const uint8_t **text, size_t *n)
 
 static status add_ids(predict_group *g, const predict_input *in, const uint8_t *word, size_t n, error *e)
 {
-    const int models = in->arguments->models;
+    const int models = in->arguments->models.count;
     if (g->tokens == g->ids_room) {
         const size_t room = 2 * g->ids_room + 65536;
         for (int m = 0; m < models; m++) {
@@ -134,8 +134,8 @@ static void clear(predict_group *g)
         free(g->text[i].truth);
         free(g->text[i].bytes);
     }
-    free(g->probability);
-    g->probability = NULL;
+    free(g->logp);
+    g->logp = NULL;
     g->count = g->tokens = 0;
 }
 
@@ -143,7 +143,7 @@ void predict_group_free(predict_group *g)
 {
     clear(g);
     free(g->text);
-    for (int m = 0; m < PREDICT_MODELS_MAX; m++)
+    for (int m = 0; m < MODELS_MAX; m++)
         free(g->ids[m]);
     memset(g, 0, sizeof *g);
 }
@@ -189,7 +189,7 @@ status predict_input_open(predict_input *in, const predict_arguments *a, const i
     const bool piped = strcmp(a->input, "-") == 0;
     source_place place = {0};
     int format = a->input_format;
-    status s = check_models(models, a->models, e);
+    status s = check_models(models, a->models.count, e);
     if (s == STATUS_OK && !piped)
         s = source_single(&place, a->input, e);
     if (s == STATUS_OK && format < 0)

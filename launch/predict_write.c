@@ -5,6 +5,7 @@
 #include "launch/predict.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,19 +38,19 @@ static void put_header(FILE *out, const predict_output *o)
     fputs(o->has_truth ? "\ttruth\n" : "\n", out);
 }
 
-static void put_tsv(FILE *out, const predict_output *o, const predict_text *t, const double *p)
+static void put_tsv(FILE *out, const predict_output *o, const predict_text *t, const float *logp)
 {
     put_field(out, t->place, strlen(t->place));
     fputc('\t', out);
     if (t->tokens) {
         put_label(out, o->labels, t->best);
-        fprintf(out, "\t%.9g", p[t->best]);
+        fprintf(out, "\t%.9g", exp((double)logp[t->best]));
     } else {
         fputc('\t', out);
     }
     for (uint32_t c = 0; c < o->labels->size; c++)
         if (t->tokens)
-            fprintf(out, "\t%.9g", p[c]);
+            fprintf(out, "\t%.9g", exp((double)logp[c]));
         else
             fputc('\t', out);
     if (o->has_truth) {
@@ -60,7 +61,7 @@ static void put_tsv(FILE *out, const predict_output *o, const predict_text *t, c
 }
 
 /* "p_" in front of a class sets its key apart from ours. */
-static void put_json(FILE *out, const predict_output *o, const predict_text *t, const double *p)
+static void put_json(FILE *out, const predict_output *o, const predict_text *t, const float *logp)
 {
     record *r = record_new();
     record_set_text(r, "place", t->place);
@@ -71,9 +72,9 @@ static void put_json(FILE *out, const predict_output *o, const predict_text *t, 
         BUG_IF(asprintf(&key, "p_%.*s", (int)n, label) < 0, "out of memory for a label");
         if (c == 0) {
             record_set_text(r, "label", key + 2);
-            record_set_double(r, "probability", p[t->best]);
+            record_set_double(r, "probability", exp((double)logp[t->best]));
         } else {
-            record_set_double(r, key, p[c - 1]);
+            record_set_double(r, key, exp((double)logp[c - 1]));
         }
         free(key);
     }
@@ -107,12 +108,12 @@ static void put_rows(FILE *out, predict_output *o, const predict_group *g)
         put_header(out, o);
     o->started = true;
     for (size_t i = 0; i < g->count; i++) {
-        const double *p = g->probability + i * o->labels->size;
+        const float *logp = g->logp + i * o->labels->size;
         count(o, &g->text[i]);
         if (o->arguments->format == PREDICT_TSV)
-            put_tsv(out, o, &g->text[i], p);
+            put_tsv(out, o, &g->text[i], logp);
         else
-            put_json(out, o, &g->text[i], p);
+            put_json(out, o, &g->text[i], logp);
     }
 }
 

@@ -1,6 +1,6 @@
 /* prepare_output.c - where the corpus goes, and what a signal may leave there. */
-#include "io/bug.h"
 #include "io/disk.h"
+#include "launch/options.h"
 #include "launch/prepare.h"
 
 #include <errno.h>
@@ -10,18 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
-    BUG_IF(folder == NULL, "out of memory for a path");
-    return folder;
-}
-
 status prepare_check_output(const prepare_options *o, error *e)
 {
     const char *out = o->job.out;
-    struct stat st, text;
+    struct stat st;
     if (out == NULL || *out == 0)
         return fail(e, STATUS_USAGE, "no output: -o CORPUS.h5 is required");
     if (stat(out, &st) == 0) {
@@ -29,14 +21,13 @@ status prepare_check_output(const prepare_options *o, error *e)
             return fail(e, STATUS_USAGE, "-o %s: is there and is no regular file", out);
         if (!o->overwrite)
             return fail(e, STATUS_USAGE, "-o %s: is there already (--overwrite replaces it)", out);
-        for (size_t i = 0; i < o->job.texts.count; i++)
-            if (stat(o->job.texts.parts[i].place.path, &text) == 0 && text.st_ino == st.st_ino &&
-                text.st_dev == st.st_dev)
-                return fail(e, STATUS_USAGE, "-o %s: is one of the texts that the corpus is made from", out);
     }
-    char *folder = folder_of(out);
     status s = STATUS_OK;
-    if (access(folder, W_OK | X_OK) != 0)
+    for (size_t i = 0; i < o->job.texts.count && s == STATUS_OK; i++)
+        s = option_not_over("-o", out, o->job.texts.parts[i].place.path,
+                            "one of the texts that the corpus is made from", e);
+    char *folder = option_folder(out);
+    if (s == STATUS_OK && access(folder, W_OK | X_OK) != 0)
         s = fail(e, STATUS_BAD_DATA, "-o %s: cannot be written there: %s", out, strerror(errno));
     free(folder);
     return s;
@@ -45,7 +36,7 @@ status prepare_check_output(const prepare_options *o, error *e)
 /* The unfinished corpus may be as large as the whole one.  If it cannot go it is in nobody's way. */
 void prepare_sweep(const char *out)
 {
-    char *folder = folder_of(out);
+    char *folder = option_folder(out);
     disk_sweep_temporaries(folder, NULL);
     free(folder);
 }

@@ -2,11 +2,11 @@
 
 #include "io/disk.h"
 #include "io/record.h"
+#include "launch/options.h"
 #include "trainer/flops.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define EVENTS_ALL   65536
@@ -20,10 +20,8 @@ size_t profile_capacity(int ranks)
 
 status profile_check(const char *path, const char *corpus, error *e)
 {
-    struct stat here, other;
     disk_file f;
-    if (stat(path, &here) == 0 && stat(corpus, &other) == 0 && here.st_dev == other.st_dev &&
-        here.st_ino == other.st_ino)
+    if (option_same_file(path, corpus))
         return fail(e, STATUS_USAGE, "--profile=%s: is the corpus itself; name another file", path);
     status s = disk_create(&f, path, 0, e);
     if (s == STATUS_OK)

@@ -196,9 +196,20 @@ evaluates() {
     write_config lm.yaml lm && unroll train lm.yaml --threads 1 --set train.steps=3
     expect_refusals "two language models" 2 '2 language models; their predictions are not averaged' eval lm lm --data g.h5
     expect_refusals "a classifier and a language model" 4 'is a language model, no classifier' eval forward lm --data t.h5
+    write_config lm.yaml b/m t.h5 && unroll train lm.yaml --threads 1 --set train.steps=3
+    mkdir a && cp -r forward a/m
+    local before
+    before=$(listing)
+    timeout 60 mpirun -np 1 -wdir "$place/a" "$program" eval m --data "$place/t.h5" : -np 1 -wdir "$place/b" "$program" eval m --data "$place/t.h5" \
+        >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    judge_refusal "a classifier on one rank, a language model on another" 4 'rank 1 has another checkpoint' "$before"
     expect_refusals "--json of a language model" 2 '--json: is for classifiers' eval lm --data g.h5 --json -
     expect_refusals "a result that cannot be written" 2 '--json no/such/folder.json: cannot be written' eval forward --data t.h5 --json no/such/folder.json
     expect_refusals "--each over the corpus" 2 '--each t.h5: is the corpus itself' eval forward --data t.h5 --each t.h5
+    expect_refusals "--each over the second model" 2 '--each both/best.*: is the checkpoint itself' eval forward both --data t.h5 --each "$(newest both best)"
+    expect_refusal "--json over the second model" 2 '--json both/best.*: is the checkpoint itself' eval forward both --data t.h5 --json "$(newest both best)"
+    expect_refusal "one file for both" 2 '--json ./new.tsv: is the --each, too' eval forward --data t.h5 --each new.tsv --json ./new.tsv
     expect_refusal "text of a classifier" 4 'is a classifier, no language model; `unroll predict` labels texts with it' sample forward
     unroll prepare labelled --train train.tsv --test train.tsv --vocab t.h5 --valid-share 0 -q -o same.h5
     unroll eval forward --data same.h5

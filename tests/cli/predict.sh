@@ -215,8 +215,10 @@ refused() {
     expect_refusal "steps without a page" 2 'go with --explain PAGE.html' predict uni test.tsv --explain-steps 5
     expect_refusal "columns of lines" 2 'test.txt is read as lines' predict uni test.txt --text-column 1
     expect_refusal "a header of JSON" 2 '--no-header goes with a table' predict uni test.tsv --input jsonl --no-header
-    expect_refusal "the input as output" 2 '--output test.tsv: is what is read' predict uni test.tsv --output test.tsv
-    expect_refusal "the input as page" 2 '--explain test.tsv: is what is read' predict uni test.tsv --explain test.tsv
+    expect_refusal "the input as output" 2 '--output test.tsv: is the input itself' predict uni test.tsv --output test.tsv
+    expect_refusal "the input as page" 2 '--explain test.tsv: is the input itself' predict uni test.tsv --explain test.tsv
+    expect_refusal "the checkpoint of a run as output" 2 '--output uni/ckpt.*: is the checkpoint itself' predict uni --last test.tsv --output "$(newest uni)"
+    expect_refusal "that of a second one as page" 2 '--explain both/best.*: is the checkpoint itself' predict uni both test.tsv --explain "$(newest both best)"
     expect_refusal "one file for both" 2 '--explain x: is the --output, too' predict uni test.tsv --explain x --output x
     expect_refusal "an output below a file" 2 '--output: .*test.txt/x' predict uni test.tsv --output test.txt/x
     expect_refusal "a page below a file" 2 '--explain: .*test.txt/x' predict uni test.tsv --explain test.txt/x

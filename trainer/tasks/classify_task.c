@@ -137,11 +137,8 @@ static task_result sum_scores(const documents *d, const float *logp)
     uint64_t right = 0;
     for (uint32_t i = 0; i < d->count; i++) {
         const float *p = logp + i * C;
-        size_t best = 0;
-        for (size_t c = 1; c < C; c++)
-            best = p[c] > p[best] ? c : best;
         out.nats -= (double)p[d->list[i].label];
-        right += best == d->list[i].label;
+        right += class_best(p, (int)C) == d->list[i].label;
     }
     out.accuracy = (double)right / (double)d->count;
     return out;

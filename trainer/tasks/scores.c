@@ -1,6 +1,7 @@
 #include "trainer/tasks/scores.h"
 
 #include "io/bug.h"
+#include "kernels/class_loss.h"
 #include "kernels/dmath.h"
 
 #include <inttypes.h>
@@ -34,15 +35,6 @@ static status check(const float *logp, const uint32_t *label, size_t n, int C, e
     return STATUS_OK;
 }
 
-static int largest(const float *row, int C)
-{
-    int best = 0;
-    for (int c = 1; c < C; c++)
-        if (row[c] > row[best])
-            best = c;
-    return best;
-}
-
 /* sum_c (p_c - [c is the label])^2 */
 static double squared_error(const float *row, int C, uint32_t label)
 {
@@ -68,12 +60,12 @@ static void count_documents(scores *s, const float *logp, const uint32_t *label)
     const size_t C = (size_t)s->classes;
     for (uint64_t i = 0; i < s->documents; i++) {
         const float *row = logp + i * C;
-        const int guess = largest(row, s->classes);
-        const bool right = (uint32_t)guess == label[i];
+        const uint32_t guess = class_best(row, s->classes);
+        const bool right = guess == label[i];
         const double confidence = d_exp((double)row[guess]);
         s->loss -= (double)row[label[i]];
         s->brier += squared_error(row, s->classes, label[i]);
-        s->confusion[label[i] * C + (size_t)guess]++;
+        s->confusion[label[i] * C + guess]++;
         s->of[label[i]].support++;
         s->of[guess].predicted++;
         s->of[guess].right += right;
