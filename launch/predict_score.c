@@ -3,6 +3,7 @@
 #include "launch/predict.h"
 #include "trainer/classify.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

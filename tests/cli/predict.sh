@@ -151,7 +151,7 @@ explained() {
         # shellcheck disable=SC2086
         unroll predict $models keys.tsv --explain page.html --explain-documents 30
         expect_code "--explain with $models" 0
-        expect_text "it" err '^explained: 30 documents in 32 steps; contributions miss .* by [0-9.e-]+ on average, [0-9.e-]+ at most$'
+        expect_text "it" err '^explained: 30 documents in 32 steps; contributions miss .* by [0-9.e+-]+ on average, [0-9.e+-]+ at most$'
         expect_same "--explain with $models: the keyword has the largest contribution" "$(spans page.html)" \
             "$(for i in $(seq 15); do printf 'splendid\ndreadful\n'; done)"
         expect "the numbers stay" cmp plain.tsv "$work/out"
