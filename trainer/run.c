@@ -273,8 +273,8 @@ static status restore(run *r, const char *path, error *e)
     run_state_view v = run_view(r);
     status s = checkpoint_restore(&v, r->group, path, print_note, NULL, e);
     if (s == STATUS_OK && r->progress.window > r->steps_per_epoch)
-        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: progress is impossible: window %lld of an epoch of %lld", path,
-                 (long long)r->progress.window, (long long)r->steps_per_epoch);
+        s = fail(e, STATUS_BAD_CHECKPOINT, "%s: progress is impossible: window %lld of an epoch of %lld",
+                 path, (long long)r->progress.window, (long long)r->steps_per_epoch);
     if (s == STATUS_OK && r->progress.window == r->steps_per_epoch)
         run_end_epoch(r);
     return s;
