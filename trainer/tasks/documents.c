@@ -84,8 +84,12 @@ status documents_open(documents *d, const corpus *c, split_name split, documents
         return fail(e, STATUS_NO_MEMORY, "no memory for batches of %d documents of up to %u tokens", B,
                     d->longest);
     if (d->count == 0)
-        return fail(e, STATUS_BAD_DATA, "%s: has no labelled document in its %s split", c->file.path,
-                    split_names[split]);
+        return fail(e, STATUS_BAD_DATA,
+                    "%s: has no labelled document in its %s split; documents are in train: %llu, valid: "
+                    "%llu, test: %llu",
+                    c->file.path, split_names[split], (unsigned long long)c->documents[SPLIT_TRAIN].count,
+                    (unsigned long long)c->documents[SPLIT_VALID].count,
+                    (unsigned long long)c->documents[SPLIT_TEST].count);
     documents_by_length(d);
     return STATUS_OK;
 }
