@@ -9,7 +9,7 @@
 #   unit      one process                                       label unit
 #   mpi       ranks, kills and resumes                          label mpi
 #   asan      label unit under address and undefined checkers   build-asan/
-#   tsan      label unit under the thread checker, which must report a planted race      build-tsan/
+#   tsan      label unit under the thread checker (but no_tsan), which must report a planted race      build-tsan/
 #   neon      kernels for 64-bit ARM, cross-built and run by qemu         build-neon/, preset neon
 #             only with --only neon: it fetches 67 MB and makes Debian's arm64 packages known to dpkg (launch/install-deps.sh --neon)
 #   slow      mutants, full products, long campaigns            label slow; only with --slow or --only slow
@@ -97,7 +97,7 @@ run_part() {
         unit) run_labels build unit '^unit$' '^(slow|bench)$' ;;
         mpi) run_labels build mpi '^mpi$' '^(slow|bench)$' ;;
         asan) build asan && run_labels build-asan asan '^unit$' '^(slow|bench)$' ;;
-        tsan) build tsan && run_labels build-tsan tsan '^(unit|tsan)$' '^(slow|bench)$' ;;
+        tsan) build tsan && run_labels build-tsan tsan '^(unit|tsan)$' '^(slow|bench|no_tsan)$' ;;
         neon) run_neon ;;
         slow) run_labels build slow '^slow$' '^bench$' ;;
     esac
