@@ -105,15 +105,7 @@ static record *describe(const document_set *set, const documents_job *job, const
     record_set_bool(m, "lower", set->lower);
     record_set_int(m, "eos", words->eos);
     record_set_int(m, "unk", words->unk);
-    record_set_text(m, "vocab_from",
-                    job->vocab_path != NULL ? "file"
-                    : job->rules.from_all   ? "all"
-                                            : "train");
-    record_set_int(m, "min_count", (int64_t)job->rules.min_count);
-    record_set_int(m, "max_vocab", (int64_t)job->rules.max_size);
-    record_set_int(m, "oov_train", (int64_t)v->oov[SPLIT_TRAIN]);
-    record_set_int(m, "oov_valid", (int64_t)v->oov[SPLIT_VALID]);
-    record_set_int(m, "oov_test", (int64_t)v->oov[SPLIT_TEST]);
+    vocab_describe(m, &job->rules, job->vocab_path != NULL, v->oov);
     record_set_int(m, "invalid_replaced", (int64_t)job->replaced);
     record_set_double(m, "valid_share", share);
     record_set_int(m, "seed", (int64_t)job->seed);

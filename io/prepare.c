@@ -206,15 +206,7 @@ static record *describe(const prepare *p, const prepare_report *report)
     record_set_text(m, "level", job->level_name);
     record_set_int(m, "eos", p->words.eos);
     record_set_int(m, "unk", p->words.unk);
-    record_set_text(m, "vocab_from",
-                    job->vocab_path != NULL ? "file"
-                    : job->rules.from_all   ? "all"
-                                            : "train");
-    record_set_int(m, "min_count", (int64_t)job->rules.min_count);
-    record_set_int(m, "max_vocab", (int64_t)job->rules.max_size);
-    record_set_int(m, "oov_train", (int64_t)report->oov[SPLIT_TRAIN]);
-    record_set_int(m, "oov_valid", (int64_t)report->oov[SPLIT_VALID]);
-    record_set_int(m, "oov_test", (int64_t)report->oov[SPLIT_TEST]);
+    vocab_describe(m, &job->rules, job->vocab_path != NULL, report->oov);
     record_set_int(m, "invalid_replaced", (int64_t)report->replaced);
     return m;
 }

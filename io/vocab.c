@@ -364,3 +364,13 @@ status vocab_choose_from(vocab *v, const word_table *t, vocab_rules rules, const
     vocab_free(&list);
     return s;
 }
+
+void vocab_describe(record *meta, const vocab_rules *rules, bool from_file, const uint64_t oov[SPLIT_COUNT])
+{
+    record_set_text(meta, "vocab_from", from_file ? "file" : rules->from_all ? "all" : "train");
+    record_set_int(meta, "min_count", (int64_t)rules->min_count);
+    record_set_int(meta, "max_vocab", (int64_t)rules->max_size);
+    record_set_int(meta, "oov_train", (int64_t)oov[SPLIT_TRAIN]);
+    record_set_int(meta, "oov_valid", (int64_t)oov[SPLIT_VALID]);
+    record_set_int(meta, "oov_test", (int64_t)oov[SPLIT_TEST]);
+}

@@ -59,6 +59,8 @@ status vocab_choose(vocab *v, const word_table *t, const vocab_rules *rules, err
 /* The same with the words of vocab_read(path) as the given ones; path NULL: as the rules say. */
 status vocab_choose_from(vocab *v, const word_table *t, vocab_rules rules, const char *path, error *e);
 void vocab_free(vocab *v);
+/* Into a corpus's meta: where its words come from, the rules, and how many tokens of each split are not among them. */
+void vocab_describe(record *meta, const vocab_rules *rules, bool from_file, const uint64_t oov[SPLIT_COUNT]);
 
 /* Reads a list of words: a corpus of ours (its vocabulary), or a text of one word a line.  Duplicates and
  * empty lines are BAD_DATA with path:line.  Free the result with vocab_free. */

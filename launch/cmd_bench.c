@@ -318,11 +318,8 @@ int cmd_bench(int argc, char **argv)
     session job = {0};
     error e = {0}, closing = {0};
     FILE *json = NULL;
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (option_help(argc, argv, help))
+        return 0;
     status s = parse(&a, argc, argv, &e);
     const int n = s == STATUS_OK ? choose_shapes(&a, shapes) : 0;
     if (s == STATUS_OK)

@@ -344,11 +344,8 @@ int cmd_eval(int argc, char **argv)
     eval_arguments a;
     session job;
     error e = {0}, opened = {0};
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (option_help(argc, argv, help))
+        return 0;
     status parsed = parse(&a, argc, argv, &e);
     status s = session_open(&job, true, (int)a.threads, &opened);
     if (s != STATUS_OK)

@@ -220,11 +220,8 @@ int cmd_sample(int argc, char **argv)
     inference f = {0};
     error e = {0};
     char *path = NULL;
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (option_help(argc, argv, help))
+        return 0;
     status s = parse(&a, argc, argv, &e);
     if (s != STATUS_OK)
         return option_failed("sample", s, &e);

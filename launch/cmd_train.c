@@ -167,11 +167,8 @@ int cmd_train(int argc, char **argv)
     train_arguments a = {0};
     session job = {0};
     error e = {0};
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (option_help(argc, argv, help))
+        return 0;
     signals_install(); /* before anything that takes time: a request that comes while MPI starts is kept */
     config_init(&a.config);
     status parsed = parse(&a, argc, argv, &e);

@@ -110,6 +110,16 @@ status option_not_over(const char *option, const char *path, const char *other, 
     return fail(e, STATUS_USAGE, "%s %s: is %s; name another file", option, path, what);
 }
 
+bool option_help(int argc, char **argv, const char *help)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return true;
+        }
+    return false;
+}
+
 int option_failed(const char *command, status s, const error *e)
 {
     fprintf(stderr, "unroll %s: %s\n", command, e->text);

@@ -33,6 +33,8 @@ bool option_same_file(const char *a, const char *b);
  * file `other`, which is `what`. */
 status option_not_over(const char *option, const char *path, const char *other, const char *what, error *e);
 
+/* Prints the help on stdout and returns true if it is asked for, wherever that stands. */
+bool option_help(int argc, char **argv, const char *help);
 /* Prints "unroll COMMAND: sentence" on stderr and returns the exit code of s. */
 int option_failed(const char *command, status s, const error *e);
 /* For what getopt_long could not take (`option` is '?' or ':'), with opterr = 0 and ":" in front of its

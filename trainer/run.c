@@ -301,7 +301,8 @@ static status start_state(run *r, const train_options *o, error *e)
     r->resumed = path[0] != '\0';
     train_progress_init(&r->progress);
     optimizer_start(&r->optimizer);
-    r->task->start(r);
+    if (r->task->start)
+        r->task->start(r);
     if (r->resumed)
         s = restore(r, path, e);
     else
@@ -404,7 +405,8 @@ void run_end_epoch(run *r)
     p->window = 0;
     p->epoch_nats = 0;
     p->epoch_predicted = 0;
-    r->task->end_epoch(r);
+    if (r->task->end_epoch)
+        r->task->end_epoch(r);
 }
 
 bool run_finished(const run *r)

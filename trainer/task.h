@@ -41,14 +41,14 @@ typedef struct task {
     /* The list of parameters, for a group of `size` ranks; then all memory that is the task's. */
     void (*parameters)(struct run *r, int size);
     void (*plan)(struct run *r, int rank, int size);
-    /* Once after the arena is there and before a checkpoint is read. */
+    /* Once after the arena is there and before a checkpoint is read; NULL: nothing to do. */
     void (*start)(struct run *r);
     task_step (*step)(struct run *r);
     /* The window or batch of the step. */
     status (*read)(struct run *r, error *e);
     /* Forward and backward: gradients, and losses of this rank's shard nodes. */
     void (*compute)(struct run *r, double *node_nats, model_ready ready, void *arg);
-    void (*end_epoch)(struct run *r);
+    void (*end_epoch)(struct run *r); /* NULL: nothing to do */
     /* Collective. */
     status (*evaluate)(struct run *r, split_name split, task_result *out, error *e);
     /* What a validation is judged by: the smaller the better. */

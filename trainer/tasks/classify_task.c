@@ -79,11 +79,6 @@ static void plan_classify(run *r, int rank, int size)
     r->carried = NULL;
 }
 
-static void start_classify(run *r)
-{
-    (void)r;
-}
-
 /* The epoch's order is made when its first step is looked at, after a resume too. */
 static void order_epoch(run *r)
 {
@@ -122,11 +117,6 @@ static void compute_classify(run *r, double *node_nats, model_ready ready, void 
     classify_run *k = &r->classify;
     classifier_train(&k->model, r->team, r->value, &k->train.batch, &r->rows, (uint32_t)r->progress.step,
                      r->gradient, r->list.gradient_floats, node_nats, ready, arg);
-}
-
-static void end_epoch_classify(run *r)
-{
-    (void)r;
 }
 
 /* Rank 0: the sums over all documents, in their order. */
@@ -202,11 +192,9 @@ const task task_classify = {.name = "classify",
                             .close = close_classify,
                             .parameters = classify_parameters,
                             .plan = plan_classify,
-                            .start = start_classify,
                             .step = classify_step,
                             .read = read_documents,
                             .compute = compute_classify,
-                            .end_epoch = end_epoch_classify,
                             .evaluate = evaluate_classify,
                             .judged = judged_by,
                             .describe = describe_classify};
