@@ -275,20 +275,6 @@ static void test_faults(void **unused)
     assert_int_equal(disk_remove(path, &e), STATUS_OK);
 }
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,5 +283,5 @@ int main(void)
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_faults),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -89,3 +89,17 @@ size_t scratch_descriptors(void)
 {
     return each_entry("/proc/self/fd", false);
 }
+
+int scratch_setup(void **state)
+{
+    (void)state;
+    scratch_make();
+    return 0;
+}
+
+int scratch_teardown(void **state)
+{
+    (void)state;
+    scratch_remove();
+    return 0;
+}

@@ -8,6 +8,9 @@
 /* Life: scratch_make -> scratch_path ... -> scratch_remove, which deletes the folder and the files in it. */
 void scratch_make(void);
 void scratch_remove(void);
+/* The same as fixtures of a cmocka group. */
+int scratch_setup(void **state);
+int scratch_teardown(void **state);
 const char *scratch_folder(void);
 /* The path of a name in the folder; one of eight buffers, used in turn. */
 const char *scratch_path(const char *name);

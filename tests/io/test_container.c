@@ -18,20 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 static unsigned char *sample_image(size_t *bytes, const char *kind)
 {
     tensor tensors[SAMPLE_TENSORS];
@@ -363,7 +349,7 @@ static void test_abandon(void **state)
     assert_int_equal(scratch_entries(), 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -18,20 +18,6 @@ static const uint64_t starts[] = {0, 3, 8, 13, 16, 19};
 enum { V = 5 };
 static const uint32_t ids[] = {0, 3, 4, 1, 2, 2, 0, 1, 4, 3, 3, 1};
 
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 static record *meta_of(const char *level)
 {
     record *meta = record_new();
@@ -264,7 +250,7 @@ static void test_large_vocabulary(void **state)
     free(start);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -21,20 +21,6 @@ static const uint32_t ids[TOKENS] = {0, 3, EOS, 4, EOS, 2, 2, 0, EOS};
 static const uint64_t start[] = {0, 3, 5, 9}, test_start[] = {0, 3};
 static const uint32_t label[] = {1, LABEL_NONE, 0}, test_label[] = {0};
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 static record *usual_meta(void)
 {
     record *meta = record_new();
@@ -221,5 +207,5 @@ int main(void)
         cmocka_unit_test(test_structure),
         cmocka_unit_test(test_without_documents),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -28,20 +28,6 @@ static const char new_text[] = "the new content, which is longer";
 #define OLD old_text, sizeof old_text
 #define NEW new_text, sizeof new_text
 
-static int set_up(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 /* A failure is reported as such, leaves the old file (or, behind the rename, the new one) and nothing
  * beside it. */
 static void check_failure(const char *path, status s, const error *e)
@@ -398,7 +384,7 @@ static void test_lock(void **state)
     assert_int_equal(disk_lock(scratch_path("nothing"), 0, &lock, &e), STATUS_IO_FAILED);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -137,20 +137,6 @@ static void test_items(void **state)
     assert_int_equal(open_items(&absent, &e), STATUS_OK);
 }
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,5 +145,5 @@ int main(void)
         cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_items),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

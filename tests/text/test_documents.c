@@ -33,13 +33,6 @@ static int make(void **state)
     return 0;
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 static void add(document_set *set, int split, const char *label, const char *text)
 {
     error e = {0};
@@ -638,5 +631,5 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_bad_documents),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, make, scratch_teardown);
 }

@@ -20,20 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 static uint64_t seed = 88172645463325252u;
 
 static uint64_t next_random(void)
@@ -436,5 +422,5 @@ int main(void)
         cmocka_unit_test(test_json_labels), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_hostile),     cmocka_unit_test(test_input),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

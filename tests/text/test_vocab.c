@@ -256,20 +256,6 @@ static void test_merging(void **state)
         vocab_free(&v[k]);
 }
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,5 +264,5 @@ int main(void)
         cmocka_unit_test(test_bad_lists),
         cmocka_unit_test(test_merging),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -225,20 +225,6 @@ static void test_damaged_files_are_passed_over(void **state)
     remove_checkpoints();
 }
 
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    return 0;
-}
-
-static int clean(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,5 +233,5 @@ int main(void)
         cmocka_unit_test(test_the_last_ones_stay),
         cmocka_unit_test(test_damaged_files_are_passed_over),
     };
-    return cmocka_run_group_tests(tests, make, clean);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -355,13 +355,6 @@ static int open_place(void **state)
     return 0;
 }
 
-static int close_place(void **state)
-{
-    (void)state;
-    scratch_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,5 +363,5 @@ int main(void)
         cmocka_unit_test(test_refusals),         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_vectors_refused),
     };
-    return cmocka_run_group_tests(tests, open_place, close_place);
+    return cmocka_run_group_tests(tests, open_place, scratch_teardown);
 }
