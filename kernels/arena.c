@@ -24,7 +24,7 @@ void arena_add(arena *a, const char *name, void **pointer, size_t bytes)
         size_t capacity = a->capacity ? 2 * a->capacity : 32;
         arena_block *more = realloc(a->block, capacity * sizeof *more);
         if (!more) { /* remembered until commit, which then fails: planning code stays free of error paths */
-            a->bytes = SIZE_MAX;
+            arena_refuse(a);
             return;
         }
         a->block = more;
@@ -35,6 +35,11 @@ void arena_add(arena *a, const char *name, void **pointer, size_t bytes)
     a->block[a->blocks++] = (arena_block){name, pointer, a->bytes, bytes};
     const bool fits = bytes <= BYTES_MAX && a->bytes <= BYTES_MAX;
     a->bytes = fits ? a->bytes + size : SIZE_MAX;
+}
+
+void arena_refuse(arena *a)
+{
+    a->bytes = SIZE_MAX;
 }
 
 size_t arena_bytes(const arena *a)

@@ -32,6 +32,7 @@ typedef struct arena {
 void arena_add(arena *a, const char *name, void **pointer, size_t bytes);
 size_t arena_bytes(const arena *a);
 bool arena_commit(arena *a); /* false: the system has not that much memory */
+void arena_refuse(arena *a); /* something that belongs to the plan could not be had: arena_commit will fail */
 void arena_free(arena *a);
 
 #endif

@@ -132,7 +132,7 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
         scratch = sizeof(dh_scratch) > dw_scratch_bytes(l) ? sizeof(dh_scratch) : dw_scratch_bytes(l);
     }
     if (!team_reserve(t, scratch))
-        arena_add(a, "no memory for scratch", (void **)&l->open, SIZE_MAX / 2);
+        arena_refuse(a);
 }
 
 typedef struct job {

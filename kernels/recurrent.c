@@ -81,7 +81,7 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     if (!training)
         return;
     if (!team_reserve(t, gemm_tree_scratch(B)))
-        arena_add(a, "no memory for scratch", (void **)&r->carry, SIZE_MAX / 2);
+        arena_refuse(a);
     if (body->has_c)
         plan_floats(a, "c", &r->c, rows + (size_t)B, r->Hp);
     plan_floats(a, "carry", &r->carry, (size_t)B, r->Hp);
