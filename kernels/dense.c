@@ -4,7 +4,6 @@
 #include "kernels/ints.h"
 
 #include <assert.h>
-#include <stdint.h>
 #include <string.h>
 
 void dense_plan(dense *d, arena *a, team *t, int K, int N, int T, int B, bool training)
