@@ -99,10 +99,15 @@ void optimizer_start(optimizer *o)
             o->state[i][j] = optim_state_start(&o->settings, i);
 }
 
-/* The step of a group from its first one on; below 1 it is frozen. */
+/* The step of a group from its first one on. */
 static int64_t step_at(const optimizer_pace *pace, int depth)
 {
     return pace->step - depth * pace->thaw_steps;
+}
+
+bool optimizer_frozen(const optimizer_pace *pace, int depth)
+{
+    return step_at(pace, depth) < 1;
 }
 
 static double rate_at(const optimizer_pace *pace, int depth)
@@ -137,7 +142,7 @@ static double squares(optimizer *o, comm *group, team *t, const float *gradient,
     size_t mine = 0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
-        if (step_at(pace, o->depth[i]) < 1)
+        if (optimizer_frozen(pace, o->depth[i]))
             memset(o->square_sent + mine, 0, p->blocks * sizeof *o->square_sent);
         else
             sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale);
@@ -174,13 +179,12 @@ double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *g
     double clip = o->clip_norm > 0 ? o->clip_norm / (norm + 1e-6) : 1.0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
-        int64_t step = step_at(&pace, o->depth[i]);
         float *state[OPTIM_STATES_MAX] = {NULL};
-        if (step < 1)
+        if (optimizer_frozen(&pace, o->depth[i]))
             continue;
         for (int j = 0; j < o->states; j++)
             state[j] = o->state[j] + o->at[i];
-        optim_piece(t, &o->settings, step, rate_at(&pace, o->depth[i]), scale,
+        optim_piece(t, &o->settings, step_at(&pace, o->depth[i]), rate_at(&pace, o->depth[i]), scale,
                     clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset, gradient + p->offset,
                     state, p->count);
     }

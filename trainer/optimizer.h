@@ -55,6 +55,8 @@ typedef struct optimizer_pace {
     double layer_decay; /* 1: all groups have it */
     int64_t thaw_steps; /* a group's first step comes so many after that of the group above it; 0: at once */
 } optimizer_pace;
+/* Whether group `depth` still waits for its first step. */
+bool optimizer_frozen(const optimizer_pace *pace, int depth);
 /* Collective.  gradient: slab with the sums in the owned pieces (tied: in the scatter slice too); it is
  * changed.  Returns the norm. */
 double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *gradient, optimizer_pace pace,

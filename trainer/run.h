@@ -76,6 +76,7 @@ typedef struct run {
     int lock;     /* of the run directory (io/disk.h); -1 unless rank 0 */
     bool resumed;
     int64_t steps_per_epoch;
+    int frozen; /* groups of parameters below, that the step at hand leaves alone (trunk.h) */
 } run;
 
 /* Collective.  Every bucket of these parameters' gradients, for B rows in S shards. */

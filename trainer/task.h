@@ -46,7 +46,8 @@ typedef struct task {
     task_step (*step)(struct run *r);
     /* The window or batch of the step. */
     status (*read)(struct run *r, error *e);
-    /* Forward and backward: gradients, and losses of this rank's shard nodes. */
+    /* Forward and backward: gradients but those of the r->frozen lowest groups (trunk.h), and losses of this rank's shard
+     * nodes. */
     void (*compute)(struct run *r, double *node_nats, model_ready ready, void *arg);
     void (*end_epoch)(struct run *r); /* NULL: nothing to do */
     /* Collective. */

@@ -48,12 +48,26 @@ static void send_bucket(void *arg, int bucket)
     comm_reduce_begin(r->group, bucket, r->gradient, r->list.gradient_floats);
 }
 
+/* The groups that no gradient need reach.  A tied embedding belongs to the output layer, and all do. */
+static int frozen_groups(const run *r, const optimizer_pace *pace)
+{
+    const int groups = r->shape.layers + 1;
+    int frozen = 0;
+    while (!r->shape.tied && frozen < groups && optimizer_frozen(pace, groups - frozen))
+        frozen++;
+    return frozen;
+}
+
 /* Collective.  One window or batch: forward, backward, sums, update.  nats: summed over all that it predicts. */
 static void step_compute(loop *l, const task_step *step, double *nats)
 {
     run *r = l->r;
     const config *c = r->config;
     double node_nats[SHARD_NODES_MAX];
+    optimizer_pace pace = {.step = r->progress.step + 1,
+                           .layer_decay = c->optim.layer_decay,
+                           .thaw_steps = c->optim.unfreeze_every_epochs * r->steps_per_epoch};
+    r->frozen = frozen_groups(r, &pace);
     r->task->compute(r, node_nats, send_bucket, r);
     team_phase(r->team, TRACE_REDUCE);
     *nats = comm_sum_nodes(r->group, node_nats);
@@ -61,11 +75,7 @@ static void step_compute(loop *l, const task_step *step, double *nats)
     l->norm = NAN;
     if (!isfinite(*nats))
         return;
-    l->lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
-    optimizer_pace pace = {.step = r->progress.step + 1,
-                           .lr = l->lr,
-                           .layer_decay = c->optim.layer_decay,
-                           .thaw_steps = c->optim.unfreeze_every_epochs * r->steps_per_epoch};
+    l->lr = pace.lr = schedule_rate(c, &r->progress, c->train.epochs * r->steps_per_epoch);
     l->norm = optimizer_step(&r->optimizer, r->group, r->team, r->value, r->gradient, pace,
                              (float)(1.0 / step->count));
     if (!isfinite(l->norm))

@@ -105,6 +105,12 @@ void trunk_rank(trunk *m, int rank, int size)
         }
 }
 
+void trunk_freeze(trunk *m, int groups)
+{
+    BUG_IF(groups > 0 && m->shape.tied, "%d frozen groups below a tied embedding", groups);
+    m->frozen = groups;
+}
+
 int trunk_states(const trunk *m)
 {
     return m->shape.layers * trunk_directions(&m->shape) * m->shape.cell->states;
@@ -230,19 +236,21 @@ void trunk_backward(trunk *m, team *t, const float *value, const trunk_window *w
     BUG_IF(w->B != w->p->rows, "%d rows of a window of %d", w->p->rows, w->B);
     float *down = m->gradient[0], *next = m->gradient[1];
     for (int l = s->layers - 1; l >= 0; l--) {
-        if (drops_behind(m, l))
-            drop(m, t, w, l + 1, down, down, trunk_width(s));
-        back_layer(m, t, value, w, l, down, next, gradient, stride);
+        if (m->frozen <= l + 1) {
+            if (drops_behind(m, l))
+                drop(m, t, w, l + 1, down, down, trunk_width(s));
+            back_layer(m, t, value, w, l, down, m->frozen <= l ? next : NULL, gradient, stride);
+        }
         if (ready)
             ready(arg, direction_params(m, l, 0)->bucket);
         float *swap = down;
         down = next;
         next = swap;
     }
-    if (s->dropout > 0)
+    if (s->dropout > 0 && m->frozen == 0)
         drop(m, t, w, 0, down, down, s->E);
     const param *encoder = encoder_param(m);
-    if (!w->scale)
+    if (!w->scale && m->frozen == 0)
         embedding_scatter(&m->embedding, t, w->ids, down, w->T, w->B, w->p, m->summed,
                           gradient + (s->tied ? m->list->scatter : encoder->offset), stride);
     if (ready)

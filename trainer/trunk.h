@@ -55,6 +55,7 @@ typedef struct trunk {
     float *y[LAYERS_MAX];  /* output of a layer joined or after dropout; NULL: the layer's own h */
     float *gradient[2];    /* (T,B,max of the widths) flowing down, in turns; the first one is the output's */
     embedding_rows summed; /* rows of the embedding's gradient that are summed in place after a step */
+    int frozen;            /* embedding and layers, from below, whose gradients nobody wants */
 } trunk;
 
 /* The list holds what trunk_params added.  training: backward and dropout will be used. */
@@ -65,6 +66,11 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
  * overwritten with the sums over all ranks, and nothing else, so that only the rows of the window need be visited in
  * the embedding's.  Without this call any of its rows may be. */
 void trunk_rank(trunk *m, int rank, int size);
+
+/* From the next trunk_backward on nobody wants the gradients of the lowest `groups`: embedding, layer 0, layer 1, ...; they
+ * are not computed and the slabs keep what they hold there.  At start 0; groups may thaw, and not freeze again.  Not of a
+ * tied embedding, whose gradient is the output layer's. */
+void trunk_freeze(trunk *m, int groups);
 
 /* Zeroes h, c of all rows. */
 void trunk_zero_state(trunk *m);

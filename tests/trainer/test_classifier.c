@@ -343,6 +343,39 @@ static void test_truncated_bits(void **unused)
     params_free(&list);
 }
 
+/* Frozen groups, from the embedding up: their slabs stay untouched, what is above has the bits that it has anyway. */
+static void test_frozen(void **unused)
+{
+    (void)unused;
+    for (int groups = 0; groups <= 3; groups++)
+        for (int way = 0; way < 2; way++) {
+            classifier_shape s = shape_of(1, 2, way, POOL_CONCAT);
+            s.trunk.dropout = s.dropout = 0.25;
+            class_batch batch = class_batch_open(&s, lengths, B, STEPS);
+            class_net whole, n;
+            const class_plan plan = {kernels_select(NULL), 1, STEPS, B, S, 0, 1, false};
+            class_net_open(&whole, &plan, &s, 0.7f);
+            class_net_open(&n, &plan, &s, 0.7f);
+            class_net_train(&whole, &batch, STEP);
+            for (size_t i = 0; groups > 0 && i < (size_t)n.rows.nodes * n.list.gradient_floats; i++)
+                n.gradient[i] = 7.0f;
+            trunk_freeze(&n.model.trunk, groups);
+            class_net_train(&n, &batch, STEP);
+            for (int i = 0; i < n.list.count; i++) {
+                const param *q = &n.list.list[i];
+                const bool frozen = params_depth(&n.list, i) > 3 - groups;
+                for (size_t j = 0; frozen && j < q->count; j++)
+                    assert_true(n.gradient[q->offset + j] == 7.0f);
+                if (!frozen)
+                    assert_memory_equal(n.gradient + q->offset, whole.gradient + q->offset,
+                                        q->count * sizeof(float));
+            }
+            class_net_close(&whole);
+            class_net_close(&n);
+            class_batch_close(&batch);
+        }
+}
+
 /* The tests above can fail: another step has other masks. */
 static void test_bits_differ(void **unused)
 {
@@ -371,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_truncated_bits),
+        cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_bits_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,7 @@ static status read_documents(run *r, error *e)
 static void compute_classify(run *r, double *node_nats, model_ready ready, void *arg)
 {
     classify_run *k = &r->classify;
+    trunk_freeze(&k->model.trunk, r->frozen);
     classifier_train(&k->model, r->team, r->value, &k->train.batch, &r->rows, (uint32_t)r->progress.step,
                      r->gradient, r->list.gradient_floats, node_nats, ready, arg);
 }

@@ -95,6 +95,7 @@ static status read_window(run *r, error *e)
 
 static void compute_lm(run *r, double *node_nats, model_ready ready, void *arg)
 {
+    trunk_freeze(&r->lm.model.trunk, r->frozen);
     model_train(&r->lm.model, r->team, r->value, r->lm.ids, r->lm.ids + half(r),
                 lm_window_steps(&r->lm.train, window_at(r)), r->rows.rows, &r->rows,
                 (uint32_t)r->progress.step, r->gradient, r->list.gradient_floats, node_nats, ready, arg);
