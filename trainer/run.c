@@ -249,8 +249,16 @@ static status open_log(run *r, error *e)
     return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_CONFIG, "run.dir");
 }
 
-/* Collective.  The parameters of a run that begins: the initial ones, and over them what model.init_from or
- * model.vectors has, which rank 0 alone reads. */
+/* Over the initial parameters: what model.init_from or model.vectors has. */
+static status take_parameters(const run *r, float *value, transfer_report *from, error *e)
+{
+    const config *c = r->config;
+    return *c->model.vectors
+               ? transfer_vectors(c, &r->corpus.vocab, &r->list, value, from, e)
+               : transfer_parameters(c, &r->corpus.vocab, &r->corpus.labels, &r->list, value, from, e);
+}
+
+/* Collective.  The parameters of a run that begins; rank 0 alone reads others' files. */
 static status fresh_parameters(run *r, transfer_report *from, error *e)
 {
     const config *c = r->config;
@@ -258,9 +266,7 @@ static status fresh_parameters(run *r, transfer_report *from, error *e)
     if (!*c->model.init_from && !*c->model.vectors)
         return s;
     if (s == STATUS_OK && comm_rank(r->group) == 0)
-        s = *c->model.vectors
-                ? transfer_vectors(c, &r->corpus.vocab, &r->list, r->value, from, e)
-                : transfer_parameters(c, &r->corpus.vocab, &r->corpus.labels, &r->list, r->value, from, e);
+        s = take_parameters(r, r->value, from, e);
     s = comm_agree(r->group, s, e);
     if (s == STATUS_OK)
         comm_broadcast(r->group, r->value, r->list.floats * sizeof(float), 0);
@@ -416,6 +422,19 @@ bool run_finished(const run *r)
            (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
 }
 
+/* Reads what a fresh run would begin with, and keeps none of it. */
+static status try_parameters(const run *r, error *e)
+{
+    transfer_report from;
+    if (!*r->config->model.init_from && !*r->config->model.vectors)
+        return STATUS_OK;
+    float *value = calloc(r->list.floats, sizeof *value);
+    status s = value ? take_parameters(r, value, &from, e)
+                     : fail(e, STATUS_NO_MEMORY, "no memory for %zu parameters", r->list.floats);
+    free(value);
+    return s;
+}
+
 status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank, int size, run_estimate *out,
                           error *e)
 {
@@ -442,8 +461,9 @@ status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank
     out->total = arena_bytes(&r.memory) + out->exchange;
     size_t carried = r.carried ? (size_t)trunk_states(r.carried) * (size_t)B * (size_t)r.shape.H : 0;
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
+    s = try_parameters(&r, e);
     arena_free(&r.memory);
     params_free(&r.list);
     r.task->close(&r);
-    return STATUS_OK;
+    return s;
 }

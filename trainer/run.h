@@ -94,7 +94,8 @@ bool run_finished(const run *r);
 /* The shape of the trunk that a configuration and a vocabulary size ask for. */
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e);
 /* Bytes of memory that rank `rank` of `size` would take for this configuration on this corpus, and of a checkpoint
- * (without its vocabulary); for doctor.  None of it is taken.  Errors are those that a run would begin with.  Not
+ * (without its vocabulary); for doctor.  None of it is taken.  Errors are those that a fresh run would begin with, of model.init_from and model.vectors
+ * too.  Not
  * collective. */
 typedef struct run_estimate {
     size_t parameters, gradients, optimizer, activations, exchange, total, checkpoint;
