@@ -10,6 +10,10 @@
 #define ROWS   48
 #define PANELS 4
 #define DEPTH  640
+#define GROUP  ((size_t)PANELS * DEPTH * 16) /* floats of panels */
+
+#define WEIGHTS_LEAST (2u << 20) /* bytes of a thread's weights */
+#define WEIGHTS_MOST  (16u << 20)
 
 #define BURST_ROUNDS 2000         /* of fma chains between two looks at the clock: about 10 us */
 #define SLICE        (16u << 10)  /* floats of a task */
@@ -26,17 +30,23 @@ static uint64_t now_ns(void)
 bool peak_open(peak *p, arena *memory, team *t)
 {
     const size_t n = (size_t)team_threads(t), f = sizeof(float);
-    *p = (peak){0};
+    const long own = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    size_t bytes = own > 0 ? 2 * (size_t)own : 0;
+    bytes = bytes < WEIGHTS_LEAST ? WEIGHTS_LEAST : bytes > WEIGHTS_MOST ? WEIGHTS_MOST : bytes;
+    *p = (peak){.groups = (int)(bytes / (GROUP * f)) + 1};
     arena_add(memory, "peak: rows", (void **)&p->a, n * ROWS * DEPTH * f);
-    arena_add(memory, "peak: panels", (void **)&p->b, n * PANELS * DEPTH * 16 * f);
+    arena_add(memory, "peak: weights", (void **)&p->weights, n * (size_t)p->groups * GROUP * f);
+    arena_add(memory, "peak: panels", (void **)&p->b, n * GROUP * f);
     arena_add(memory, "peak: product", (void **)&p->c, n * ROWS * PANELS * 16 * f);
     arena_add(memory, "peak: rates", (void **)&p->rate, n * sizeof(double));
     if (!arena_commit(memory))
         return false;
     for (size_t i = 0; i < n * ROWS * DEPTH; i++)
         p->a[i] = (float)(i % 7) * 0.125f;
-    for (size_t i = 0; i < n * PANELS * DEPTH * 16; i++)
+    for (size_t i = 0; i < n * GROUP; i++)
         p->b[i] = (float)(i % 5) * 0.25f;
+    for (size_t i = 0; i < n * (size_t)p->groups * GROUP; i++)
+        p->weights[i] = 0.5f;
     return true;
 }
 
@@ -49,9 +59,18 @@ static double burst_fma(const kernels *k, const peak *p, size_t id)
 
 static double burst_kernel(const kernels *k, const peak *p, size_t id)
 {
-    k->gemm(ROWS, PANELS, DEPTH, p->a + id * ROWS * DEPTH, DEPTH, 1, p->b + id * PANELS * DEPTH * 16,
-            (size_t)DEPTH * 16, p->c + id * ROWS * PANELS * 16, (size_t)PANELS * 16, GEMM_ZERO, NULL);
+    k->gemm(ROWS, PANELS, DEPTH, p->a + id * ROWS * DEPTH, DEPTH, 1, p->b + id * GROUP, (size_t)DEPTH * 16,
+            p->c + id * ROWS * PANELS * 16, (size_t)PANELS * 16, GEMM_ZERO, NULL);
     return 2.0 * ROWS * PANELS * 16 * DEPTH;
+}
+
+static double burst_weights(const kernels *k, const peak *p, size_t id)
+{
+    const float *group = p->weights + id * (size_t)p->groups * GROUP;
+    for (int i = 0; i < p->groups; i++, group += GROUP)
+        k->gemm(1, PANELS, DEPTH, p->a + id * ROWS * DEPTH, DEPTH, 1, group, (size_t)DEPTH * 16,
+                p->c + id * ROWS * PANELS * 16, (size_t)PANELS * 16, GEMM_ZERO, NULL);
+    return (double)p->groups * GROUP * sizeof(float);
 }
 
 typedef struct job {
@@ -96,6 +115,11 @@ double peak_fma(peak *p, team *t, double seconds)
 double peak_kernel(peak *p, team *t, double seconds)
 {
     return measure(p, t, seconds, burst_kernel);
+}
+
+double peak_weights(peak *p, team *t, double seconds)
+{
+    return measure(p, t, seconds, burst_weights);
 }
 
 /* ---- memory ---- */

@@ -174,6 +174,8 @@ status bench_run(const bench_shape *shape, const bench_settings *settings, const
         out->shape.shards = w.rows.S;
         out->memory =
             peak_memory(job->team, settings->seconds < MEMORY_SECONDS ? settings->seconds : MEMORY_SECONDS);
+        out->weights = peak_weights(&p, job->team,
+                                    settings->seconds < MEMORY_SECONDS ? settings->seconds : MEMORY_SECONDS);
         const totals all = measure(&w, &p, settings, series);
         conclude(&w, settings, all, series, out);
     }

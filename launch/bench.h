@@ -2,7 +2,7 @@
  *
  * A shape is measured in rounds, and what it is held against is measured around each of them:
  *
- *   memory | warm-up | fma | kernel peak, steps | fma | kernel peak, steps | fma | ...        medians count
+ *   memory, weights | warm-up | fma | kernel peak, steps | fma | kernel peak, steps | fma | ...        medians count
  *
  * A step is the trainer's own: model_train, the sums over shards, optimizer_step with clipping, on random words.  A
  * layer is one recurrent layer alone, forward and backward with all gradients, input as wide as the hidden
@@ -48,7 +48,7 @@ typedef struct bench_result {
     int threads;
     const char *kernels;
     double fma, fma_least, fma_most, kernel; /* operations a second */
-    double memory;                           /* bytes a second */
+    double weights, memory;                  /* bytes a second (kernels/peak.h) */
     double tokens;                           /* of a step, on average */
     double padding;                          /* share of what was computed that is none of them */
     double seconds;                          /* of a step, and of its phases; 0: does not occur */

@@ -61,8 +61,12 @@ void bench_print(FILE *out, const bench_result *r)
     print_shape(out, b);
     fprintf(out, "; %d shard%s, %d thread%s, kernels %s\n", b->shards, b->shards > 1 ? "s" : "", r->threads,
             r->threads > 1 ? "s" : "", r->kernels);
-    fprintf(out, "  FMA peak %.1f GFLOP/s (%.1f to %.1f), kernel peak %.1f, memory %.1f GB/s\n",
-            1e-9 * r->fma, 1e-9 * r->fma_least, 1e-9 * r->fma_most, 1e-9 * r->kernel, 1e-9 * r->memory);
+    fprintf(
+        out,
+        "  FMA peak %.1f GFLOP/s (%.1f to %.1f), kernel peak %.1f; weights beyond a core's cache %.1f GB/s, "
+        "memory %.1f GB/s\n",
+        1e-9 * r->fma, 1e-9 * r->fma_least, 1e-9 * r->fma_most, 1e-9 * r->kernel, 1e-9 * r->weights,
+        1e-9 * r->memory);
     fprintf(out, "  %-20s %9s %9s %12s %15s %12s\n", "kernel", "ms", "GFLOP/s", "of FMA peak",
             "of kernel peak", b->subject == BENCH_LAYER ? "of the layer" : "of the step");
     for (int p = 0; p < TRACE_PHASES; p++)
@@ -127,15 +131,19 @@ static record *ceiling(const bench_result *r, const char *name, double seconds, 
     return m;
 }
 
+static void print_bytes(FILE *out, record *ceiling, double bytes)
+{
+    record_set_double(ceiling, "gigabytes_per_s", 1e-9 * bytes);
+    print_line(out, ceiling);
+}
+
 void bench_print_json(FILE *out, const bench_settings *settings, const bench_result *r)
 {
-    const double floats = r->memory / sizeof(float);
     print_line(out, ceiling(r, "fma_peak", settings->seconds, r->fma));
     print_line(out, ceiling(r, "kernel_peak", settings->seconds, r->kernel));
-    record *memory =
-        ceiling(r, "bandwidth", settings->seconds, floats / 3); /* an addition for three floats */
-    record_set_double(memory, "gigabytes_per_s", 1e-9 * r->memory);
-    print_line(out, memory);
+    /* two operations for each weight, one for three floats of memory */
+    print_bytes(out, ceiling(r, "weights", settings->seconds, r->weights / sizeof(float) * 2), r->weights);
+    print_bytes(out, ceiling(r, "bandwidth", settings->seconds, r->memory / sizeof(float) / 3), r->memory);
     for (int p = 0; p < TRACE_PHASES; p++)
         if (r->phase[p] > 0)
             print_kernel(out, r, (row){trace_names[p], r->phase[p], r->phase_operations[p]});

@@ -312,7 +312,7 @@ lines, whole, tokens = [json.loads(line) for line in open(sys.argv[1])], sys.arg
 keys = ("kernel cell layers hidden batch bptt vocabulary threads seconds gflops share_of_peak share_of_kernel_peak share_of_step").split()
 by = {line["kernel"]: line for line in lines}
 assert len(by) == len(lines) and all(list(line)[:13] == keys for line in lines)
-assert [line["kernel"] for line in lines][:3] == ["fma_peak", "kernel_peak", "bandwidth"] and lines[-1]["kernel"] == whole
+assert [line["kernel"] for line in lines][:4] == ["fma_peak", "kernel_peak", "weights", "bandwidth"] and lines[-1]["kernel"] == whole
 close = lambda a, b: math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
 for line in lines:
     assert (line["hidden"], line["batch"], line["bptt"], line["threads"]) == (20, 8, 5, 2)

@@ -47,8 +47,10 @@ static void test_rates(void **state)
         assert_non_null(t);
         assert_true(peak_open(&p, &memory, t));
         for (int i = 0; i < 2; i++) {
-            const double fma = peak_fma(&p, t, 0.002), kernel = peak_kernel(&p, t, 0.002);
+            const double fma = peak_fma(&p, t, 0.002), kernel = peak_kernel(&p, t, 0.002),
+                         weights = peak_weights(&p, t, 0.002);
             assert_true(isfinite(fma) && fma > 0 && isfinite(kernel) && kernel > 0);
+            assert_true(isfinite(weights) && weights > 0);
             for (int j = 0; j < threads; j++)
                 assert_true(p.rate[j] > 0); /* every thread took part */
         }
