@@ -58,6 +58,15 @@ usage() {
     expect_refusal_of_ranks 3 "unknown option on ranks" 2 '^unroll train: --colour' train --colour
     expect_refusal_of_ranks 2 "unknown option of eval on ranks" 2 '^unroll eval: --colour' eval --colour
     expect_refusal_of_ranks 2 "unknown option of doctor on ranks" 2 '^unroll doctor: .*--colour' doctor --colour
+    for c in prepare predict sample inspect config bench; do
+        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process" "$c" --help
+    done
+    ranks 1 config --help
+    expect_code "config under a launcher of one rank" 0
+    SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 unroll config --help
+    expect_code "rank 1 of srun" 2
+    expect_silent "it" out
+    expect_silent "it" err
 }
 
 value() { # KEY : from the configuration just printed
