@@ -14,14 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct command {
+typedef struct entry {
     const char *name;
     int (*run)(int argc, char **argv);
     enum { ALONE, RANKS } works; /* one process, or all that a launcher has started, together */
     const char *meaning;
-} command;
+} entry;
 
-static const command commands[] = {
+static const entry commands[] = {
     {"prepare", cmd_prepare, ALONE, "makes a corpus from texts, or from the built-in grammar"},
     {"train", cmd_train, RANKS, "trains a model, alone or under mpirun; resumes"},
     {"eval", cmd_eval, RANKS, "loss and perplexity of a model on a corpus; scores of a classifier"},
@@ -70,7 +70,7 @@ static int finish(const char *command, int code)
 
 /* Every rank would do all of the work and write the same files.  A launcher ends the others as soon as one fails, so
  * rank 0 gets a second to say why; they cannot ask each other, for not all need be here (a script may call us on some). */
-static bool refused(const command *c)
+static bool refused(const entry *c)
 {
     int rank;
     const int ranks = comm_launched(&rank);

@@ -102,6 +102,14 @@ ways() {
     unroll predict both test.txt
     expect_same "lines: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     expect_lines "lines have no truth" out 0 'truth'
+    "$program" predict both <(cat test.txt) >"$work/out" 2>"$work/err" </dev/null
+    expect_same "a pipe: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
+    expect_text "a pipe has a place" out '^/dev/fd/[0-9]+:1.'
+    mkfifo fifo.tsv.gz
+    gzip -c test.tsv >fifo.tsv.gz &
+    unroll predict both fifo.tsv.gz
+    expect_same "a pipe with the name of a table" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
+    rm fifo.tsv.gz
     "$program" predict both - <test.txt >"$work/out" 2>"$work/err"
     expect_same "standard input: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     gzip -c test.tsv | "$program" predict both - --input tsv >"$work/out" 2>"$work/err"
@@ -231,6 +239,62 @@ refused() {
     expect_lines "output lost" err 1 '^unroll predict: stdout could not be written'
 }
 
+# What stands at the place of a result: a file gives way when the new one is whole, nothing else does.  A result that cannot be
+# written is status 1, whoever writes it.
+places() {
+    local before what
+    prepared || return
+    unroll predict uni test.tsv && cp "$work/out" all.tsv
+    mkfifo pipe
+    cat pipe >piped.tsv &
+    unroll predict uni test.tsv --output pipe
+    expect_code "--output into a pipe" 0
+    wait $!
+    expect "it brings the same bytes" cmp all.tsv piped.tsv
+    expect "the pipe stays" test -p pipe
+    "$program" predict uni test.tsv --output /dev/stdout >direct.tsv 2>"$work/err" </dev/null
+    expect "--output /dev/stdout, into a file" cmp all.tsv direct.tsv
+    mkdir there
+    expect_refusal "a folder as output" 2 '--output: there: is a folder, where a file is wanted' predict uni test.tsv --output there
+    expect_refusal "a folder as page" 2 '--explain: there: is a folder' predict uni test.tsv --explain there
+    if device null 3 && device full 7; then
+        for option in --output --explain; do
+            unroll predict uni test.tsv $option null
+            expect_code "$option to a device" 0
+            expect "it stays a device" test -c null
+            unroll predict uni test.tsv $option full
+            expect_code "$option onto a full disk" 1
+            expect_lines "it" err 1 '^unroll predict: (--explain: )?full: cannot write: No space left'
+        done
+        for what in "uni --data k.h5 --each" "uni --data k.h5 --json" "lm --data g.h5 --each"; do
+            # shellcheck disable=SC2086 # words
+            unroll eval $what null
+            expect_code "eval $what null" 0
+            expect "it stays a device" test -c null
+            # shellcheck disable=SC2086
+            unroll eval $what full
+            expect_code "eval $what: a full disk" 1
+            expect_lines "it" err 1 '^unroll eval: --[a-z]+: full: cannot write: No space left'
+        done
+        expect_refusal "a corpus onto a device" 2 '-o null: is there and is no regular file' prepare labelled test.tsv -o null --overwrite -q
+        unroll train lm.yaml --threads 1 --overwrite --set train.steps=2 --profile=null
+        expect_code "--profile to a device" 0
+        expect "it stays a device" test -c null
+    else
+        echo "skipped: no devices can be made here"
+    fi
+    before=$(listing)
+    mkfifo "$work/slow"
+    start 1 predict uni "$work/slow" --output new.tsv --explain new.html
+    exec 9>"$work/slow"
+    wait_for compgen -G 'new.html.tmp.*' >/dev/null
+    kill -TERM "$child"
+    finish
+    exec 9>&-
+    expect_code "TERM, while it waits for texts" 143
+    expect_same "TERM leaves nothing" "$(listing)" "$before"
+}
+
 # Models that cannot answer together.
 unlike() {
     prepared || return
@@ -255,4 +319,4 @@ prompts() {
     expect_text "it is cut as the corpus was" out '^it was splendid <unk> '
 }
 
-sections numbers_of_eval ways long_texts explained refused unlike prompts
+sections numbers_of_eval ways long_texts explained refused places unlike prompts
