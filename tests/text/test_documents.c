@@ -4,7 +4,7 @@
  *   a directory                        ==  an archive of it, in any order   byte for byte
  *   held out of each label             ==  round(share n)                   and the same ones beside unlabelled texts
  *   duplicates                         ==  those that were planted
- * Then every mistake with its sentence, and a request to stop, which leaves nothing. */
+ * Then every mistake with its sentence. */
 #include "io/disk.h"
 #include "io/document_tree.h"
 #include "io/documents.h"
@@ -558,11 +558,6 @@ static void expect_failure(document_set *set, const documents_job *job, status w
     documents_free(set);
 }
 
-static bool stop_now(void)
-{
-    return true;
-}
-
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -578,9 +573,6 @@ static void test_mistakes(void **state)
     set = numbered(10, 2, 0);
     add(set, SPLIT_VALID, "l0", "a");
     expect_failure(set, &job, STATUS_USAGE, "there is a validation split already");
-    job = usual_job();
-    job.should_stop = stop_now;
-    expect_failure(numbered(10, 2, 0), &job, STATUS_IO_FAILED, "stopped on request");
     job = usual_job();
     job.out = "/nowhere/c.h5";
     expect_failure(numbered(10, 2, 0), &job, STATUS_BAD_DATA, "the corpus cannot be written");
