@@ -28,11 +28,12 @@ static void put_label(FILE *out, const vocabulary *labels, uint32_t i)
     put_field(out, label, n);
 }
 
+/* "p_" in front of a class sets its column apart from ours: one may be called truth. */
 static void put_header(FILE *out, const predict_output *o)
 {
     fputs("place\tlabel\tprobability", out);
     for (uint32_t c = 0; c < o->labels->size; c++) {
-        fputc('\t', out);
+        fputs("\tp_", out);
         put_label(out, o->labels, c);
     }
     fputs(o->has_truth ? "\ttruth\n" : "\n", out);
@@ -60,7 +61,6 @@ static void put_tsv(FILE *out, const predict_output *o, const predict_text *t, c
     fputc('\n', out);
 }
 
-/* "p_" in front of a class sets its key apart from ours. */
 static void put_json(FILE *out, const predict_output *o, const predict_text *t, const float *logp)
 {
     record *r = record_new();

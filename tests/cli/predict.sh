@@ -78,13 +78,13 @@ numbers_of_eval() {
         expect_same "predict with $models: the numbers of eval, bit for bit" \
             "$(tail -n +2 "$work/out" | awk -F '\t' -v OFS='\t' '{ print $7, $2, $4, $5, $6 }' | sort)" "$(cut -f 2-6 each | sort)"
     done
-    expect_same "the header" "$(head -n 1 "of uni")" "$(printf 'place\tlabel\tprobability\tneg\tplain\tpos\ttruth')"
+    expect_same "the header" "$(head -n 1 "of uni")" "$(printf 'place\tlabel\tprobability\tp_neg\tp_plain\tp_pos\ttruth')"
     expect_same "the order of the file" "$(tail -n +2 "of uni" | cut -f 1,7)" \
         "$(tail -n +2 test.tsv | awk -F '\t' -v OFS='\t' '{ print "test.tsv:" NR + 1, $2 }')"
     expect_other "another model, other numbers" "$(labels_of "of uni")" "$(labels_of "of both")"
     expect_same "the probability is its label's, and the largest" "$(tail -n +2 "of both" | cut -f 2,3)" "$(
         awk -F '\t' -v OFS='\t' 'NR == 1 { split($0, name); next }
-            { best = 4; for (c = 5; c < 7; c++) if ($c + 0 > $best + 0) best = c; print name[best], $best }' "of both"
+            { best = 4; for (c = 5; c < 7; c++) if ($c + 0 > $best + 0) best = c; print substr(name[best], 3), $best }' "of both"
     )"
 }
 
@@ -115,7 +115,7 @@ ways() {
     gzip -c test.tsv | "$program" predict both - --input tsv >"$work/out" 2>"$work/err"
     expect_same "a compressed table on it, too" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     tail -n +2 test.tsv >bare.tsv
-    unroll predict both bare.tsv --no-header --text-column 1
+    unroll predict both bare.tsv --no-header
     expect_same "without header, the same numbers" "$(labels_of "$work/out" | tail -n +2)" "$(labels_of all.tsv | tail -n +2)"
     awk -F '\t' 'NR > 1 { printf "{\"body\": \"%s\", \"class\": \"%s\"}\n", $1, $2 }' test.tsv >test.jsonl
     unroll predict both test.jsonl --text-column body --label-column class --format jsonl
@@ -206,6 +206,10 @@ refused() {
     expect_text "it" err '^invalid parts replaced by U\+FFFD: 1$'
     expect_refusal "a missing column of a line" 3 'columns.csv:2: has 1 column' predict uni columns.csv --output x --explain y
     expect_refusal "a column that is not there" 3 'no column "words" \(--text-column\)' predict uni test.tsv --text-column words
+    printf 'it\0was\n' >nul.txt
+    printf 'it was\rvery\r' >mac.txt
+    expect_refusal "a NUL byte" 3 'nul.txt:1:3: NUL byte: the file is binary or UTF-16; texts and documents are UTF-8' predict uni nul.txt
+    expect_refusal "lines of an old Mac" 3 'mac.txt:1: has no line end but CR' predict uni mac.txt
     expect_refusal "a label column that is not there" 3 'no column "class" \(--label-column\)' predict uni test.tsv --label-column class
     expect_refusal "no texts" 3 'nothing.txt: holds no document' predict uni nothing.txt
     expect_refusal "a missing file" 3 'none.tsv: .*(No|no) such file' predict uni none.tsv
@@ -298,7 +302,7 @@ places() {
 # Models that cannot answer together.
 unlike() {
     prepared || return
-    sed 's/\tplain$/\tdull/' train.tsv >dull.tsv
+    sed 's/\tplain$/\ttruth/' train.tsv >dull.tsv
     unroll prepare labelled dull.tsv -o dull.h5 -q
     unroll prepare labelled train.tsv --lower no -o case.h5 -q
     for other in dull case; do
@@ -306,6 +310,9 @@ unlike() {
         unroll train $other.yaml --threads 1 --set train.steps=2
     done
     expect_refusal "other labels" 4 'dull/.*: has other labels than uni/' predict uni dull test.tsv
+    unroll predict dull dull.tsv
+    expect_same "a class called as a column of ours: no name twice" "$(head -n 1 "$work/out")" \
+        "$(printf 'place\tlabel\tprobability\tp_neg\tp_pos\tp_truth\ttruth')"
     expect_refusal "other words" 4 'case/.*: cuts texts into other words than uni/' predict uni case test.tsv
 }
 
