@@ -2,6 +2,7 @@
 #include "io/bug.h"
 #include "io/document_tree.h"
 #include "io/documents.h"
+#include "io/escape.h"
 #include "launch/options.h"
 #include "launch/prepare.h"
 
@@ -133,9 +134,9 @@ static void print_labels(const documents_report *r)
     printf("\nlabel                     train       valid        test\n");
     for (uint32_t i = 0; i < r->labels; i++) {
         const uint64_t *n = r->by_label[i];
-        int bytes = (int)(r->label_start[i + 1] - r->label_start[i]);
-        printf("%-20.*s %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", bytes,
-               (const char *)r->label_blob + r->label_start[i], n[SPLIT_TRAIN], n[SPLIT_VALID],
+        escape_print(stdout, (const char *)r->label_blob + r->label_start[i],
+                     (size_t)(r->label_start[i + 1] - r->label_start[i]), 20);
+        printf(" %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", n[SPLIT_TRAIN], n[SPLIT_VALID],
                n[SPLIT_TEST]);
     }
     if (unlabelled > 0)
