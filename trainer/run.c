@@ -330,6 +330,31 @@ done:
     return s;
 }
 
+/* Rank 0.  Freezing the lower layers for good may be meant, but is then easily had by mistake.  Group g thaws in epoch
+ * g * every + 1 (optimizer.h). */
+static void warn_of_frozen(const run *r)
+{
+    const int64_t every = r->config->optim.unfreeze_every_epochs, epochs = r->config->train.epochs;
+    const int64_t below = r->shape.layers + 1, lowest = below * every + 1;
+    char text[256], remedy[80];
+    if (lowest <= epochs)
+        return;
+    if (epochs > below)
+        snprintf(remedy, sizeof remedy, "optim.unfreeze_every_epochs to %lld or less",
+                 (long long)((epochs - 1) / below));
+    else
+        snprintf(remedy, sizeof remedy, "train.epochs to %lld or more", (long long)lowest);
+    snprintf(text, sizeof text,
+             "warning: %lld of %lld groups of layers stay frozen, for the lowest thaws in epoch %lld and "
+             "train.epochs is %lld; set %s",
+             (long long)(below - (epochs - 1) / every), (long long)below + 1, (long long)lowest,
+             (long long)epochs, remedy);
+    if (r->log)
+        log_line(r->log, "%s", text);
+    else
+        fprintf(stderr, "unroll: %s\n", text); /* --dry-run */
+}
+
 /* ---- life
  * ---------------------------------------------------------------------------------------------------------- */
 
@@ -368,7 +393,10 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
                               (int)r->config->data.shards, e);
     if (s != STATUS_OK)
         return s;
-    return start_state(r, o, e);
+    s = start_state(r, o, e);
+    if (s == STATUS_OK && comm_rank(group) == 0 && c->optim.unfreeze_every_epochs)
+        warn_of_frozen(r);
+    return s;
 }
 
 status run_close(run *r, error *e)

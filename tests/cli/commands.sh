@@ -231,6 +231,19 @@ dry_run() {
     unroll train d.yaml --threads 1 --dry-run
     expect_code "--dry-run" 0
     expect_same "--dry-run writes nothing" "$(listing)" "$before"
+    expect_silent "--dry-run" err
+    for how in "2 5 2 11 train.epochs=11" "10 5 1 11 optim.unfreeze_every_epochs=4"; do
+        read -r epochs every frozen lowest remedy <<<"$how" # three groups: decoder, one layer, encoder
+        for mode in "--overwrite --dry-run" "--overwrite --set train.steps=1"; do
+            # shellcheck disable=SC2086 # words
+            unroll train d.yaml --threads 1 --set train.epochs=$epochs --set optim.unfreeze_every_epochs=$every --set run.dir=f $mode
+            expect_code "layers that never thaw, $mode" 0
+            expect_lines "they" err 1 "warning: $frozen of 3 groups of layers stay frozen, .* epoch $lowest and train.epochs is $epochs; set ${remedy%=*} to"
+            # shellcheck disable=SC2086
+            unroll train d.yaml --threads 1 --set train.epochs=$epochs --set optim.unfreeze_every_epochs=$every --set run.dir=f $mode --set "$remedy"
+            expect_lines "with $remedy, $mode" err 0 'stay frozen'
+        done
+    done
     unroll train d.yaml --threads 1 --set train.steps=5
     before=$(listing)
     unroll train d.yaml --threads 1 --dry-run --resume auto
