@@ -267,6 +267,12 @@ static status fresh_parameters(run *r, transfer_report *from, error *e)
     return s;
 }
 
+static void begin_epoch(run *r)
+{
+    if (r->task->begin_epoch)
+        r->task->begin_epoch(r);
+}
+
 /* Collective.  A best checkpoint of an epoch's end holds what stood before that was closed. */
 static status restore(run *r, const char *path, error *e)
 {
@@ -318,6 +324,8 @@ static status start_state(run *r, const train_options *o, error *e)
     if (writes && s == STATUS_OK)
         s = open_log(r, e);
     s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK)
+        begin_epoch(r);
     if (s == STATUS_OK && r->resumed)
         log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
                  (long long)r->progress.epoch);
@@ -435,6 +443,7 @@ void run_end_epoch(run *r)
     p->epoch_predicted = 0;
     if (r->task->end_epoch)
         r->task->end_epoch(r);
+    begin_epoch(r);
 }
 
 bool run_finished(const run *r)
