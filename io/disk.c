@@ -34,6 +34,7 @@ const disk_table disk_system = {
     .close = close,
     .rename = rename,
     .unlink = unlink,
+    .write = write,
 };
 const disk_table *disk_calls = &disk_system;
 
@@ -119,13 +120,43 @@ static status reserve(disk_file *f, uint64_t bytes, error *e)
     return disk_failed(e, f->path, what);
 }
 
-status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e)
+/* What a name stands for, as far as writing goes.  A rename over /dev/null would put a file in its place, and one over
+ * /dev/stdout a file where a link was, though that leads to a regular one. */
+typedef enum { FREE_OR_FILE, STREAM, OTHER } target;
+
+static target look_at(const char *path, struct stat *st)
+{
+    struct stat ours;
+    if (stat(path, st) != 0)
+        return FREE_OR_FILE; /* what else is wrong, the creation tells */
+    if (S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode))
+        return STREAM;
+    if (!S_ISREG(st->st_mode))
+        return OTHER;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fstat(fd, &ours) == 0 && ours.st_dev == st->st_dev && ours.st_ino == st->st_ino)
+            return STREAM;
+    return FREE_OR_FILE;
+}
+
+static status refuse(const char *path, const struct stat *st, const char *wanted, error *e)
+{
+    return fail(e, STATUS_IO_FAILED, "%s: is %s, where %s is wanted", path,
+                S_ISDIR(st->st_mode)    ? "a folder"
+                : S_ISFIFO(st->st_mode) ? "a pipe"
+                : S_ISREG(st->st_mode)  ? "where standard input, output or errors go"
+                                        : "a device or socket",
+                wanted);
+}
+
+static status create_beside(disk_file *f, const char *path, uint64_t reserve_bytes, error *e)
 {
     *f = (disk_file){.fd = -1, .path = strdup(path)};
     if (f->path == NULL)
         return fail(e, STATUS_NO_MEMORY, "%s: no memory for its name", path);
     status s = temporary_name(&f->temporary, path, e);
     if (s == STATUS_OK) {
+        disk_note_temporary(f->temporary);
         f->fd = disk_open(f->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
         if (f->fd < 0)
             s = disk_failed(e, path, "create a temporary file beside it");
@@ -137,11 +168,55 @@ status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error
     return s;
 }
 
+status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e)
+{
+    struct stat st;
+    *f = (disk_file){.fd = -1};
+    return look_at(path, &st) == FREE_OR_FILE ? create_beside(f, path, reserve_bytes, e)
+                                              : refuse(path, &st, "a regular file", e);
+}
+
+status disk_create_stream(disk_file *f, const char *path, error *e)
+{
+    struct stat st;
+    *f = (disk_file){.fd = -1};
+    switch (look_at(path, &st)) {
+    case FREE_OR_FILE:
+        return create_beside(f, path, 0, e);
+    case OTHER:
+        return refuse(path, &st, "a file", e);
+    case STREAM:
+        break;
+    }
+    f->path = strdup(path);
+    if (f->path == NULL)
+        return fail(e, STATUS_NO_MEMORY, "%s: no memory for its name", path);
+    f->fd = disk_open(path, O_WRONLY | O_APPEND | O_NOCTTY, 0);
+    if (f->fd >= 0)
+        return STATUS_OK;
+    status s = disk_failed(e, path, "open for writing");
+    disk_discard(f);
+    return s;
+}
+
+status disk_check_stream(const char *path, error *e)
+{
+    struct stat st;
+    disk_file f;
+    if (look_at(path, &st) == STREAM)
+        return access(path, W_OK) == 0 ? STATUS_OK : disk_failed(e, path, "open for writing");
+    status s = disk_create_stream(&f, path, e);
+    if (s == STATUS_OK)
+        disk_discard(&f);
+    return s;
+}
+
 status disk_write_at(disk_file *f, const void *bytes, size_t n, uint64_t offset, error *e)
 {
     const unsigned char *from = bytes;
     while (n > 0) {
-        ssize_t done = disk_calls->pwrite(f->fd, from, n, (off_t)offset);
+        ssize_t done = f->temporary != NULL ? disk_calls->pwrite(f->fd, from, n, (off_t)offset)
+                                            : disk_calls->write(f->fd, from, n);
         if (done < 0 && errno == EINTR)
             continue;
         if (done == 0)
@@ -176,6 +251,8 @@ status disk_read_at(disk_file *f, void *bytes, size_t n, uint64_t offset, error 
 
 static void forget(disk_file *f)
 {
+    if (f->temporary != NULL)
+        disk_forget_temporary(f->temporary);
     free(f->path);
     free(f->temporary);
     *f = (disk_file){.fd = -1};
@@ -185,7 +262,8 @@ void disk_discard(disk_file *f)
 {
     if (f->fd >= 0) {
         close_once(f->fd);
-        disk_calls->unlink(f->temporary);
+        if (f->temporary != NULL)
+            disk_calls->unlink(f->temporary);
     }
     forget(f);
 }
@@ -196,9 +274,10 @@ static int sync_directory(int fd)
     return sync_once(fd) < 0 && errno != EINVAL ? -1 : 0;
 }
 
+/* What is no file has nothing to sync. */
 static status sync_and_close(disk_file *f, error *e)
 {
-    if (sync_once(f->fd) < 0)
+    if (f->temporary != NULL && sync_once(f->fd) < 0)
         return disk_failed(e, f->path, "sync");
     int fd = f->fd;
     f->fd = -1;
@@ -227,9 +306,9 @@ status disk_commit(disk_file *f, error *e)
 {
     BUG_IF(f->fd < 0, "commit of a file that is not open");
     status s = sync_and_close(f, e);
-    if (s == STATUS_OK)
+    if (s == STATUS_OK && f->temporary != NULL)
         s = rename_and_sync(f, e);
-    else if (f->fd < 0)
+    else if (f->fd < 0 && f->temporary != NULL)
         disk_calls->unlink(f->temporary);
     disk_discard(f);
     return s;

@@ -5,6 +5,9 @@
  * reader sees the old file or the new one.  A failed fsync is never retried: the kernel forgets the dirty
  * pages, so the file is thrown away.
  *
+ * Where a device, a pipe or a folder stands a file would take its place, so disk_create refuses; results that are
+ * written from front to back may go there directly (disk_create_stream).
+ *
  * All functions return IO_FAILED with path, call and errno's text.  A call that EINTR broke off is made
  * again, a short write goes on.  After a failure the old file is as it was and nothing new is left behind,
  * with two exceptions: a temporary that could not be unlinked, and a file whose directory could not be
@@ -35,6 +38,7 @@ typedef struct disk_table {
     int (*close)(int fd);
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
+    ssize_t (*write)(int fd, const void *bytes, size_t n); /* where there are no places: pipes, devices */
 } disk_table;
 extern const disk_table disk_system; /* the real ones */
 extern const disk_table *disk_calls; /* &disk_system unless a test changed it */
@@ -44,21 +48,32 @@ extern const disk_table *disk_calls; /* &disk_system unless a test changed it */
  * count their processes separately. */
 typedef struct disk_file {
     int fd;
-    char *path, *temporary;
+    char *path, *temporary; /* temporary NULL: `path` itself is written */
 } disk_file;
 
 /* Mode 0666 less umask; a link or file of the temporary name is never followed or reused.  With reserve_bytes
  * above 0 the disk space is taken now (a full disk is found here), and the file has that length and reads as
  * zeros.  On failure *f is empty. */
 status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e);
+/* The same for what is written from front to back: each disk_write_at goes on where the last one ended, and nothing is
+ * read back.  A pipe or a character device that stands there, and the file that our stdin, stdout or stderr is
+ * (/dev/stdout leads to it), is written itself and keeps what it was given; opening a pipe waits for its reader. */
+status disk_create_stream(disk_file *f, const char *path, error *e);
+/* Would disk_create_stream be allowed to?  Leaves nothing behind and waits for nobody. */
+status disk_check_stream(const char *path, error *e);
 /* On failure the caller goes on to disk_discard. */
 status disk_write_at(disk_file *f, const void *bytes, size_t n, uint64_t offset, error *e);
 /* All n bytes, or IO_FAILED. */
 status disk_read_at(disk_file *f, void *bytes, size_t n, uint64_t offset, error *e);
-/* fsync, close, rename, fsync of the directory; frees f in any case. */
+/* fsync, close, rename, fsync of the directory (of what is written itself: close); frees f in any case. */
 status disk_commit(disk_file *f, error *e);
 /* Closes and unlinks the temporary; frees f.  Safe after any failure, and twice. */
 void disk_discard(disk_file *f);
+
+/* From now on INT, TERM, HUP and PIPE remove the temporaries that are being made, and then end the process as they
+ * would have; XFSZ is ignored, so that beyond a limit on file sizes a write fails.  For commands that have nothing to
+ * save: trainer/signals.h is for the others. */
+void disk_clean_on_signals(void);
 
 /* disk_create + disk_write_at + disk_commit. */
 status disk_write_file(const char *path, const void *bytes, size_t n, error *e);

@@ -13,5 +13,8 @@ char *disk_directory_of(const char *path);
 /* 8 hexadecimal digits and a NUL: host name and process-id namespace, hashed. */
 #define DISK_HOST_TAG 9
 void disk_host_tag(char tag[DISK_HOST_TAG]);
+/* Around the life of a temporary file, for disk_clean_on_signals. */
+void disk_note_temporary(const char *name);
+void disk_forget_temporary(const char *name);
 
 #endif

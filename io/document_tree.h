@@ -28,8 +28,7 @@ typedef struct tree_rules {
     const char *unlabelled; /* the folder of documents without label, NULL: none */
     bool must_split;        /* documents stand in splits */
     bool replace_invalid;
-    progress *bar;             /* counts documents; NULL is fine */
-    bool (*should_stop)(void); /* asked after each document; NULL: never */
+    progress *bar; /* counts documents; NULL is fine */
 } tree_rules;
 
 /* Of the Large Movie Review Dataset (Maas et al. 2011): {train,test}/{neg,pos}, and train/unsup. */

@@ -138,8 +138,6 @@ status documents_add_table(document_set *set, const documents_table *table, uint
         const document_text t = {table->split, d.label, d.label_bytes, d.text, d.text_bytes, d.place};
         s = documents_add(set, &t, e);
         progress_at(table->bar, set->count);
-        if (s == STATUS_OK && table->should_stop != NULL && table->should_stop())
-            s = fail(e, STATUS_IO_FAILED, "stopped on request, no corpus was written");
     }
     if (s == STATUS_OK && set->count == before)
         s = fail(e, STATUS_BAD_DATA, "%s: holds no document", table->place->path);

@@ -52,8 +52,7 @@ typedef struct documents_table {
     const source_place *place;
     int split;
     const labelled_settings *settings;
-    progress *bar;             /* counts documents; NULL is fine */
-    bool (*should_stop)(void); /* asked after each document; NULL: never */
+    progress *bar; /* counts documents; NULL is fine */
 } documents_table;
 status documents_add_table(document_set *set, const documents_table *table, uint64_t *replaced, error *e);
 
@@ -68,7 +67,6 @@ typedef struct documents_job {
     uint64_t seed;
     uint64_t replaced; /* invalid parts that became U+FFFD, to be told */
     const char *out;
-    bool (*should_stop)(void); /* asked now and then; true ends the job with IO_FAILED.  NULL: never */
 } documents_job;
 
 typedef struct documents_report {

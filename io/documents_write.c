@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool asked_to_stop(const documents_job *job)
-{
-    return job->should_stop != NULL && job->should_stop();
-}
-
 static status hold_out(document_set *set, const documents_job *job, documents_report *report, double *share,
                        error *e)
 {
@@ -71,8 +66,7 @@ static uint32_t *number_words(const document_set *set, const vocabulary *words)
     return id_of;
 }
 
-static status write_ids(corpus_writer *w, const document_set *set, const documents_job *job,
-                        const uint32_t *id_of, error *e)
+static status write_ids(corpus_writer *w, const document_set *set, const uint32_t *id_of, error *e)
 {
     enum { CHUNK = 1 << 16 };
     uint32_t *chunk = malloc(CHUNK * sizeof *chunk);
@@ -88,8 +82,6 @@ static status write_ids(corpus_writer *w, const document_set *set, const documen
             s = corpus_write(w, (split_name)d->split, written[d->split], chunk, n, e);
             written[d->split] += n;
         }
-        if (s == STATUS_OK && asked_to_stop(job))
-            s = fail(e, STATUS_IO_FAILED, "stopped on request, no corpus was written");
     }
     free(chunk);
     return s;
@@ -126,7 +118,7 @@ static status write_corpus(const document_set *set, const documents_job *job, co
     uint32_t *id_of = number_words(set, &words);
     corpus_writer w;
     s = corpus_create_documents(&w, job->out, report->tokens, &words, &labels, l.documents, e);
-    if (s == STATUS_OK && (s = write_ids(&w, set, job, id_of, e)) != STATUS_OK) {
+    if (s == STATUS_OK && (s = write_ids(&w, set, id_of, e)) != STATUS_OK) {
         corpus_abandon(&w);
     } else if (s == STATUS_OK) {
         record *meta = describe(set, job, &words, v, share);
@@ -137,8 +129,7 @@ static status write_corpus(const document_set *set, const documents_job *job, co
     free(l.start);
     free(l.label);
     vocabulary_free(&words);
-    return s == STATUS_OK || asked_to_stop(job) ? s
-                                                : fail_as(e, STATUS_BAD_DATA, "the corpus cannot be written");
+    return s == STATUS_OK ? s : fail_as(e, STATUS_BAD_DATA, "the corpus cannot be written");
 }
 
 status documents_write(document_set *set, const documents_job *job, documents_report *report, error *e)

@@ -1,6 +1,8 @@
 /* escape.c - see escape.h. */
 #include "io/escape.h"
 
+#include "io/bug.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,4 +55,47 @@ char *escape_text(const char *text, size_t n, size_t most)
     }
     strcpy(out + at, i < n ? "..." : "");
     return out;
+}
+
+/* Columns of the character at text[0..n), n > 0, that escape_text has let through; *length: its bytes. */
+static int columns_of(const char *text, size_t n, size_t *length)
+{
+    utf8proc_int32_t point;
+    const utf8proc_ssize_t bytes =
+        utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &point);
+    *length = bytes > 0 ? (size_t)bytes : 1;
+    return bytes > 0 ? utf8proc_charwidth(point) : 1;
+}
+
+/* Bytes of the beginning that fits into `most` columns; *columns: how many it takes. */
+static size_t fitting(const char *text, size_t n, int most, int *columns)
+{
+    size_t at = 0;
+    *columns = 0;
+    for (size_t length; at < n; at += length) {
+        const int more = columns_of(text + at, n - at, &length);
+        if (*columns + more > most)
+            break;
+        *columns += more;
+    }
+    return at;
+}
+
+void escape_print(FILE *out, const char *text, size_t n, int width)
+{
+    char *shown = escape_text(text, n, n);
+    BUG_IF(shown == NULL, "out of memory for a name");
+    const size_t all = strlen(shown);
+    const int most = abs(width);
+    int columns;
+    size_t keep = fitting(shown, all, most, &columns);
+    const bool cut = keep < all;
+    if (cut) {
+        keep = fitting(shown, all, most - 3, &columns);
+        columns += 3;
+    }
+    const int blanks = columns < most ? most - columns : 0;
+    fprintf(out, "%*s%.*s%s%*s", width < 0 ? blanks : 0, "", (int)keep, shown, cut ? "..." : "",
+            width > 0 ? blanks : 0, "");
+    free(shown);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Length of the UTF-8 character at text[0..n), n > 0; 0 when it is none that may be shown (see above). */
 size_t escape_printable(const char *text, size_t n);
@@ -17,5 +18,10 @@ bool escape_clean(const char *text, size_t n);
 /* malloc'ed, NUL-terminated; NULL when memory is out.  At most `most` characters are kept, then "..."
  * follows. */
 char *escape_text(const char *text, size_t n, size_t most);
+
+/* In a table: the text, escaped, in |width| columns of a terminal, flush left (negative: right).  Columns are counted as
+ * terminals do: two for a Chinese character, none for a combining accent.  Of a text that needs more of
+ * them the beginning is shown, and "..." behind it. */
+void escape_print(FILE *out, const char *text, size_t n, int width);
 
 #endif

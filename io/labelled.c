@@ -190,6 +190,11 @@ static status find_column(const labelled *r, size_t *column, const char *option,
     return STATUS_OK;
 }
 
+static const char *column_name(const char *given, const char *usual)
+{
+    return given != NULL ? given : usual;
+}
+
 /* From the first record: how many columns there are, and which are ours. */
 static status find_columns(labelled *r, error *e)
 {
@@ -210,7 +215,7 @@ static status find_columns(labelled *r, error *e)
         return s;
     r->columns = r->field_count;
     r->pending = o->no_header;
-    s = find_column(r, &r->text, "--text-column", o->text != NULL ? o->text : "text", e);
+    s = find_column(r, &r->text, "--text-column", column_name(o->text, o->no_header ? "1" : "text"), e);
     if (s != STATUS_OK)
         return s;
     if (o->label == NULL && o->label_optional) {
@@ -218,7 +223,7 @@ static status find_columns(labelled *r, error *e)
             r->label = SIZE_MAX;
         return STATUS_OK;
     }
-    s = find_column(r, &r->label, "--label-column", o->label != NULL ? o->label : "label", e);
+    s = find_column(r, &r->label, "--label-column", column_name(o->label, o->no_header ? "2" : "label"), e);
     if (s == STATUS_OK && r->text == r->label)
         return fail(e, STATUS_BAD_DATA, "%s: text and label are both column %zu", r->place, r->text + 1);
     return s;
@@ -292,6 +297,12 @@ static status from_json(labelled *r, labelled_document *d, error *e)
     json_decref(r->object);
     r->object = json_loadb((const char *)r->records.record.bytes, r->records.record.n,
                            JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (r->object == NULL && (json_error_code(&why) == json_error_null_character ||
+                              json_error_code(&why) == json_error_null_byte_in_key))
+        return fail(
+            e, STATUS_BAD_DATA,
+            "%s: holds \\u0000, the character NUL (near byte %d), which no text may have; take it out",
+            r->place, why.position);
     if (r->object == NULL)
         return fail(e, STATUS_BAD_DATA, "%s: is no JSON: %s (near byte %d)", r->place, why.text,
                     why.position);

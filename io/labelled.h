@@ -5,7 +5,7 @@
  *   LABELLED_CSV     RFC 4180: columns between commas; "a field in quotes may hold , and "" and line ends"
  *   LABELLED_JSONL   one JSON object a line; other keys are passed over
  *
- * Lines end with LF or CRLF; a byte order mark at the start is skipped, and so are empty lines, except where a
+ * Lines end with LF or CRLF, and a file that has CR alone is refused; a byte order mark at the start is skipped, and so are empty lines, except where a
  * line is a whole document (LINES, tables of one column, but not in front of their header).  Labels are texts without the white space around
  * them; JSON's integers, true and false are taken as they are written; an empty one, and null, is none.
  *
@@ -36,10 +36,12 @@ labelled_format labelled_format_of(const source_place *p);
 /* Texts are borrowed for the life of the reader.  A column is the name in the header, or a number from 1; of
  * JSON, the key. */
 typedef struct labelled_settings {
-    const char *text, *label; /* NULL: "text", "label" */
+    const char *text, *label; /* NULL: "text", "label"; without header 1, 2 */
     bool no_header;           /* the first line of a table is a document; columns are numbers */
-    bool label_optional;      /* a table without the column (unless it was named) has no labels */
-    bool replace_invalid;     /* invalid UTF-8 becomes U+FFFD */
+    bool
+        label_optional; /* a table without the column has no labels, one without header neither (unless it was
+                                 named) */
+    bool replace_invalid; /* invalid UTF-8 becomes U+FFFD */
 } labelled_settings;
 
 /* Borrowed until the next call. */

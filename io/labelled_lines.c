@@ -110,6 +110,13 @@ static status take(record_reader *r, size_t n, error *e)
     return text_check(b, LEVEL_CHAR, r->replace_invalid, &r->replaced, e);
 }
 
+/* Of a whole input without a single LF: old Macs ended lines with CR alone, and all of such a file would be one line. */
+static bool ends_lines_with_cr(const record_reader *r, size_t n)
+{
+    const uint8_t *bytes = r->bytes + r->at;
+    return r->line == 1 && n > 0 && memchr(bytes, '\r', n - 1) != NULL && line_ends(bytes, n) == 0;
+}
+
 static status skip_mark(record_reader *r, error *e)
 {
     status s = refill(r, e);
@@ -138,6 +145,12 @@ status record_next(record_reader *r, bool *more, error *e)
     if (!ended && q.at == QUOTED)
         return fail(e, STATUS_BAD_DATA, "%s:%" PRIu64 ": the quote that opens here is never closed",
                     source_label(r->from), r->line + line_ends(r->bytes + r->at, q.opened));
+    if (!ended && ends_lines_with_cr(r, n))
+        return fail(
+            e, STATUS_BAD_DATA,
+            "%s:1: has no line end but CR, as files of old Macs; lines end with LF or CRLF (tr '\\r' '\\n' "
+            "converts it)",
+            source_label(r->from));
     s = take(r, n, e);
     r->line += line_ends(r->bytes + r->at, n) + ended;
     r->at += n + ended;

@@ -155,8 +155,6 @@ static status pass(prepare *p, work *w, bool writing, uint64_t done, error *e)
                 do_piece(p, &b->pieces[i], w);
         }
         s = finish_batch(p, b, writing, e);
-        if (s == STATUS_OK && p->job->should_stop != NULL && p->job->should_stop())
-            s = fail(e, STATUS_IO_FAILED, "stopped on request, no corpus was written");
         progress_at(p->bar, done + block_consumed(r));
     }
     block_close(r);

@@ -27,7 +27,6 @@ typedef struct prepare_job {
     int threads; /* 0: as many as OpenMP would take */
     const char *out;
     bool progress;
-    bool (*should_stop)(void); /* asked every few blocks; true ends the job with IO_FAILED.  NULL: never */
 } prepare_job;
 
 typedef struct prepare_report {

@@ -353,9 +353,40 @@ status source_single(source_place *p, const char *path, error *e)
     return STATUS_OK;
 }
 
+bool source_piped(source_place *p, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+        return false;
+    *p = (source_place){.path = copy_text(path), .once = true};
+    return true;
+}
+
+/* What can be read once only is no archive, and comes from a path or, NULL, from standard input. */
+static status open_once(source **out, const char *path, error *e)
+{
+    source *s = new_source(path != NULL ? path : "standard input");
+    bool end = false;
+    status r = STATUS_OK;
+    if ((path != NULL ? archive_read_open_filename(s->archive, path, 1 << 16)
+                      : archive_read_open_fd(s->archive, STDIN_FILENO, 1 << 16)) != ARCHIVE_OK)
+        r = fail(e, STATUS_BAD_DATA, "%s: %s", s->label, reason(s->archive));
+    if (r == STATUS_OK)
+        r = next_member(s, &end, e);
+    if (r != STATUS_OK) {
+        source_close(s);
+        return r;
+    }
+    s->is_empty = end || archive_format(s->archive) == ARCHIVE_FORMAT_EMPTY;
+    *out = s;
+    return STATUS_OK;
+}
+
 status source_open(source **out, const source_place *p, error *e)
 {
     source *s = NULL;
+    if (p->once)
+        return open_once(out, p->path, e);
     status r = open_path(&s, p->path, e);
     if (r != STATUS_OK)
         return r;
@@ -380,20 +411,7 @@ status source_open(source **out, const source_place *p, error *e)
 
 status source_open_input(source **out, error *e)
 {
-    source *s = new_source("standard input");
-    bool end = false;
-    status r = STATUS_OK;
-    if (archive_read_open_fd(s->archive, STDIN_FILENO, 1 << 16) != ARCHIVE_OK)
-        r = fail(e, STATUS_BAD_DATA, "%s: %s", s->label, reason(s->archive));
-    if (r == STATUS_OK)
-        r = next_member(s, &end, e);
-    if (r != STATUS_OK) {
-        source_close(s);
-        return r;
-    }
-    s->is_empty = end || archive_format(s->archive) == ARCHIVE_FORMAT_EMPTY;
-    *out = s;
-    return STATUS_OK;
+    return open_once(out, NULL, e);
 }
 
 status source_read(source *s, void *bytes, size_t capacity, size_t *n, error *e)

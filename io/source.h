@@ -25,6 +25,7 @@
 /* Where a stream stands.  Both strings are owned; member is NULL for a file that is no archive. */
 typedef struct source_place {
     char *path, *member;
+    bool once; /* a pipe or device, which source_open reads as it comes, like standard input */
 } source_place;
 void source_place_free(source_place *p);
 
@@ -41,6 +42,9 @@ status source_find(source_place *p, bool *found, const char *where, const char *
 
 /* The place of a file given by name: itself, or the only regular member if it is an archive. */
 status source_single(source_place *p, const char *path, error *e);
+
+/* Does a pipe or character device stand there?  Then its place, for those who read once; source_single takes none. */
+bool source_piped(source_place *p, const char *path);
 
 typedef struct source source;
 status source_open(source **s, const source_place *p, error *e);

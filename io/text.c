@@ -159,9 +159,11 @@ status text_check(text_block *b, text_level level, bool replace, uint64_t *repla
     const uint8_t *end = b->bytes + b->n;
     const uint8_t *nul = memchr(b->bytes, 0, b->n);
     if (nul != NULL)
-        return fail_at(b, nul,
-                       "NUL byte: the file is binary or UTF-16, not UTF-8 text (--level byte takes any file)",
-                       e);
+        return fail_at(
+            b, nul,
+            "NUL byte: the file is binary or UTF-16; texts and documents are UTF-8, so convert it (only "
+            "`prepare text --level byte` takes any file)",
+            e);
     const uint8_t *bad = first_invalid(b->bytes, end);
     if (bad != end) {
         char what[128];

@@ -1,6 +1,7 @@
 /* unroll eval - loss and perplexity of a model on a split of a corpus (trainer/tasks/lm.h), and what the
  * corpus asks besides. */
 #include "io/bug.h"
+#include "io/output.h"
 #include "launch/commands.h"
 #include "launch/eval.h"
 #include "launch/options.h"
@@ -44,7 +45,7 @@ static const char help[] =
     "      --threads N         threads of each rank\n"
     "  -h, --help              this text\n"
     "\n"
-    "Exit status: 0 done, 2 usage, 3 data, 4 checkpoint.\n";
+    "Exit status: 0 done, 1 a result could not be written (a full disk), 2 usage, 3 data, 4 checkpoint.\n";
 
 enum { OPT_DATA = 256, OPT_SPLIT, OPT_BATCH_SIZE, OPT_LAST, OPT_EACH, OPT_JSON, OPT_THREADS };
 static const struct option long_options[] = {{"data", required_argument, NULL, OPT_DATA},
@@ -106,16 +107,18 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
 status eval_check_output(const char *option, const char *path, const inference *models, int count,
                          const corpus *c, error *e)
 {
-    struct stat output;
+    struct stat there;
     if (!path)
         return STATUS_OK;
     char *folder = option_folder(path);
-    const bool exists = stat(path, &output) == 0, writable = access(exists ? path : folder, W_OK) == 0;
+    const bool exists = stat(path, &there) == 0, made_anew = !exists || S_ISREG(there.st_mode);
+    const bool writable =
+        (!exists || access(path, W_OK) == 0) && (!made_anew || access(folder, W_OK) == 0); /* io/disk.h */
     const int why = errno;
     free(folder);
     if (!writable)
         return fail(e, STATUS_USAGE, "%s %s: cannot be written: %s", option, path, strerror(why));
-    if (!*path || (exists && S_ISDIR(output.st_mode)))
+    if (!*path || (exists && S_ISDIR(there.st_mode)))
         return fail(e, STATUS_USAGE, "%s \"%s\": is no name of a file", option, path);
     status s = option_not_over(option, path, c->file.path, "the corpus itself", e);
     return s == STATUS_OK ? models_not_over(models, count, option, path, e) : s;
@@ -261,11 +264,11 @@ static status evaluate(evaluation *v, const session *job, error *e)
 
 static status write_each(const evaluation *v, error *e)
 {
-    const char *path = v->arguments->each;
-    struct stat st;
-    FILE *f = fopen(path, "w");
-    if (!f)
-        return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(errno));
+    output out;
+    status s = output_open(&out, v->arguments->each, e);
+    if (s != STATUS_OK)
+        return fail_as(e, s, "--each");
+    FILE *f = out.stream;
     for (uint64_t i = 0; i < v->rows.tokens; i++) {
         size_t n;
         uint32_t id = v->corpus.ids[v->rows.split][i];
@@ -276,14 +279,8 @@ static status write_each(const evaluation *v, error *e)
         else
             fprintf(f, "%.9g\n", (double)v->all[i]);
     }
-    bool failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed) {
-        int why = errno;
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) /* a pipe or a device stays */
-            unlink(path);
-        return fail(e, STATUS_USAGE, "--each %s: could not be written: %s", path, strerror(why));
-    }
-    return STATUS_OK;
+    s = output_close(&out, e);
+    return s == STATUS_OK ? s : fail_as(e, s, "--each");
 }
 
 static void print_result(const evaluation *v)
@@ -352,6 +349,7 @@ int cmd_eval(int argc, char **argv)
     error e = {0}, opened = {0};
     if (option_help(argc, argv, help))
         return 0;
+    disk_clean_on_signals();
     status parsed = parse(&a, argc, argv, &e);
     status s = session_open(&job, true, (int)a.threads, &opened);
     if (s != STATUS_OK)

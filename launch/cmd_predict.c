@@ -21,14 +21,16 @@ static const char help[] =
     "in "
     "groups of 64 batches.\n"
     "\n"
-    "      --format F          of the output: tsv, with a header line, or jsonl, a class's key being p_ and "
-    "its "
-    "label (tsv)\n"
-    "      --output FILE       instead of stdout; it appears when it is complete\n"
-    "      --input F           lines (one text a line), tsv, csv or jsonl (by FILE's name; stdin: lines)\n"
+    "      --format F          of the output (tsv): tsv, its columns place, label, probability, p_CLASS for "
+    "each class "
+    "and, of labelled texts, truth; or jsonl, with these keys\n"
+    "      --output FILE       instead of stdout; it appears when it is complete (a pipe or device is "
+    "written as it goes)\n"
+    "      --input F           lines (one text a line), tsv, csv or jsonl (by FILE's name; stdin, pipes: "
+    "lines)\n"
     "      --text-column C     a column's name, or its number from 1; of JSON, a key (text)\n"
     "      --label-column C    likewise (label, where it is there)\n"
-    "      --no-header         the first line of a table is a document; columns are numbers\n"
+    "      --no-header         the first line of a table is a document; columns are numbers, the text's 1\n"
     "      --invalid H         invalid UTF-8: error or replace, by U+FFFD (error)\n"
     "      --empty H           a text without words: error, or row, which has no label and no numbers "
     "(error)\n"
@@ -48,7 +50,7 @@ static const char help[] =
     "                          the first N texts are explained (100)\n"
     "  -h, --help              this text\n"
     "\n"
-    "Exit status: 0 done, 2 usage, 3 data, 4 checkpoint.\n";
+    "Exit status: 0 done, 1 a result could not be written (a full disk), 2 usage, 3 data, 4 checkpoint.\n";
 
 enum {
     OPT_FORMAT = 256,
@@ -228,7 +230,7 @@ static status label_all(prediction *p, const predict_arguments *a, const session
 
 static status predict(const predict_arguments *a, const session *job, inference *models, error *e)
 {
-    prediction p = {.output.file.fd = -1};
+    prediction p = {0};
     status s = check_outputs(a, models, e);
     if (s == STATUS_OK)
         s = predict_input_open(&p.input, a, models, e);
@@ -262,6 +264,7 @@ int cmd_predict(int argc, char **argv)
     status s = parse(&a, argc, argv, &e);
     if (s != STATUS_OK)
         return option_failed("predict", s, &e);
+    disk_clean_on_signals();
     s = session_open(&job, false, (int)a.threads, &e);
     inference *models = calloc(MODELS_MAX, sizeof *models);
     BUG_IF(!models, "out of memory");

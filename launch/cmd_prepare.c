@@ -1,4 +1,5 @@
 /* unroll prepare - makes a corpus (io/prepare, trainer/tasks/grammar) from what the command line names. */
+#include "io/disk.h"
 #include "io/splits.h"
 #include "launch/commands.h"
 #include "launch/options.h"
@@ -6,7 +7,6 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static const char help[] =
     "(text)\n"
     "      --label-column NAME  ... (label); an empty label marks an unlabelled document, in the training "
     "split\n"
-    "      --no-header          ... the first line is a document\n"
+    "      --no-header          ... the first line is a document; columns are 1 (text) and 2 (label) unless "
+    "named\n"
     "  -q, --quiet              no progress bar\n"
     "  -h, --help               this text\n"
     "\n"
@@ -70,7 +71,7 @@ static const char help[] =
     "between white space.\n"
     "Exit status: 0 done, 2 wrong usage, 3 a text that is missing, empty, binary or damaged, or a corpus\n"
     "that cannot be written.\n"
-    "INT, TERM and HUP end it without leaving anything behind; a second one ends it at once.\n";
+    "INT, TERM and HUP end it without leaving anything behind.\n";
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
@@ -289,8 +290,6 @@ static status prepare_text(prepare_options *o, char **sources, int count, error 
     if (s != STATUS_OK)
         return s;
     prepare_sweep(o->job.out);
-    prepare_stop_on_signals();
-    o->job.should_stop = prepare_is_stopped;
     s = prepare_run(&o->job, &report, e);
     if (s == STATUS_OK)
         print_report(o, &report);
@@ -348,7 +347,7 @@ int cmd_prepare(int argc, char **argv)
     status s = STATUS_OK;
     optind = 0; /* a fresh start, whatever main has parsed before */
     opterr = 0;
-    signal(SIGXFSZ, SIG_IGN); /* beyond a limit on file sizes a write fails, which leaves nothing behind */
+    disk_clean_on_signals();
     for (int option;
          s == STATUS_OK && (option = getopt_long(argc, argv, ":o:qh", long_options, NULL)) != -1;) {
         if (option == 'h') {
@@ -379,10 +378,5 @@ int cmd_prepare(int argc, char **argv)
     }
     text_list_free(&o.named);
     text_list_free(&o.job.texts);
-    if (s == STATUS_OK)
-        return 0;
-    int code = option_failed("prepare", s, &e);
-    if (prepare_stopped() != 0)
-        raise(prepare_stopped()); /* so that a shell sees what ended us */
-    return code;
+    return s == STATUS_OK ? 0 : option_failed("prepare", s, &e);
 }

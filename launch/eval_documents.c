@@ -3,12 +3,12 @@
 #include "launch/eval.h"
 
 #include "io/bug.h"
+#include "io/output.h"
 #include "launch/options.h"
 #include "trainer/classify.h"
 #include "trainer/tasks/documents.h"
 #include "trainer/tasks/scores.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,38 +121,38 @@ static status add_model(evaluation *v, const session *job, int i, error *e)
 
 static status write_each(const evaluation *v, error *e)
 {
-    const char *path = v->arguments->each;
     const size_t C = v->corpus.labels.size;
-    FILE *f = fopen(path, "w");
-    if (!f)
-        return fail(e, STATUS_USAGE, "--each %s: cannot be written: %s", path, strerror(errno));
+    output out;
+    status s = output_open(&out, v->arguments->each, e);
+    if (s != STATUS_OK)
+        return fail_as(e, s, "--each");
     for (uint32_t i = 0; i < v->documents.count; i++) {
         const float *logp = v->logp + i * C;
-        fprintf(f, "%u\t%s\t%s", v->documents.list[i].index, v->names[v->documents.list[i].label],
+        fprintf(out.stream, "%u\t%s\t%s", v->documents.list[i].index, v->names[v->documents.list[i].label],
                 v->names[class_best(logp, (int)C)]);
         for (size_t c = 0; c < C; c++)
-            fprintf(f, "\t%.9g", exp((double)logp[c]));
-        fputc('\n', f);
+            fprintf(out.stream, "\t%.9g", exp((double)logp[c]));
+        fputc('\n', out.stream);
     }
-    const bool failed = ferror(f) != 0;
-    if (fclose(f) == 0 && !failed)
-        return STATUS_OK;
-    return fail(e, STATUS_USAGE, "--each %s: could not be written: %s", path, strerror(errno));
+    s = output_close(&out, e);
+    return s == STATUS_OK ? s : fail_as(e, s, "--each");
 }
 
-static status write_json(const char *path, const scores *s, error *e)
+static status write_json(const char *path, const scores *scored, error *e)
 {
-    record *r = record_new();
-    scores_record(r, s);
-    char *text = record_to_text(r);
-    record_free(r);
-    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    const bool written = f && fprintf(f, "%s\n", text) > 0;
-    free(text);
-    if (f && f != stdout && fclose(f) != 0)
-        return fail(e, STATUS_USAGE, "--json %s: could not be written: %s", path, strerror(errno));
-    return written ? STATUS_OK
-                   : fail(e, STATUS_USAGE, "--json %s: cannot be written: %s", path, strerror(errno));
+    const bool piped = strcmp(path, "-") == 0;
+    output out;
+    status s = piped ? STATUS_OK : output_open(&out, path, e);
+    if (s == STATUS_OK) {
+        record *r = record_new();
+        scores_record(r, scored);
+        char *text = record_to_text(r);
+        record_free(r);
+        fprintf(piped ? stdout : out.stream, "%s\n", text); /* main tells of a lost stdout */
+        free(text);
+        s = piped ? STATUS_OK : output_close(&out, e);
+    }
+    return s == STATUS_OK ? s : fail_as(e, s, "--json");
 }
 
 /* Rank 0. */

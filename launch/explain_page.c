@@ -133,73 +133,30 @@ static void put_head(FILE *out, const char *title)
 
 /* ---- the page ---- */
 
-/* A text that is made in memory and then written: a stream, closed by append(). */
-typedef struct draft {
-    FILE *out;
-    char *text;
-    size_t n;
-} draft;
-
-static status draft_open(draft *d, const explain_page *p, error *e)
-{
-    d->text = NULL;
-    d->out = open_memstream(&d->text, &d->n);
-    return d->out != NULL ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "%s: out of memory", p->file.path);
-}
-
-static status append(explain_page *p, draft *d, error *e)
-{
-    const int failed = ferror(d->out);
-    status s = STATUS_OK;
-    if (fclose(d->out) != 0 || failed)
-        s = fail(e, STATUS_NO_MEMORY, "%s: out of memory", p->file.path);
-    else
-        s = disk_write_at(&p->file, d->text, d->n, p->bytes, e);
-    p->bytes += s == STATUS_OK ? d->n : 0;
-    free(d->text);
-    return s;
-}
-
 status explain_page_open(explain_page *p, const char *path, const char *title, error *e)
 {
-    draft d;
-    *p = (explain_page){.file.fd = -1};
-    status s = disk_create(&p->file, path, 0, e);
-    if (s != STATUS_OK)
-        return s;
-    s = draft_open(&d, p, e);
-    if (s == STATUS_OK) {
-        put_head(d.out, title);
-        s = append(p, &d, e);
-    }
-    if (s != STATUS_OK)
-        explain_page_discard(p);
+    p->documents = 0;
+    status s = output_open(&p->out, path, e);
+    if (s == STATUS_OK)
+        put_head(p->out.stream, title); /* what cannot be written shows when the first document is */
     return s;
 }
 
 status explain_page_add(explain_page *p, const explain_document *document, error *e)
 {
-    draft d;
-    status s = draft_open(&d, p, e);
-    if (s != STATUS_OK)
-        return s;
-    put_document(d.out, document);
-    s = append(p, &d, e);
+    put_document(p->out.stream, document);
+    status s = output_flush(&p->out, e);
     p->documents += s == STATUS_OK;
     return s;
 }
 
 status explain_page_close(explain_page *p, error *e)
 {
-    static const char tail[] = "</body>\n</html>\n";
-    status s = disk_write_at(&p->file, tail, sizeof tail - 1, p->bytes, e);
-    if (s == STATUS_OK)
-        s = disk_commit(&p->file, e);
-    explain_page_discard(p);
-    return s;
+    fputs("</body>\n</html>\n", p->out.stream);
+    return output_close(&p->out, e);
 }
 
 void explain_page_discard(explain_page *p)
 {
-    disk_discard(&p->file);
+    output_discard(&p->out);
 }

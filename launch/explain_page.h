@@ -12,21 +12,21 @@
  * Nothing of a document is believed: & < > " ' are escaped, control characters and bytes that are not UTF-8
  * become U+FFFD.  Equal input gives an equal page.
  *
- * The page is written as it comes, under a temporary name (io/disk.h); it stands under `path` only after
+ * The page is written as it comes, where io/output.h says: a file stands under `path` only after
  * explain_page_close has succeeded.  Memory: one document's text.  Errors: IO_FAILED, NO_MEMORY.  Threads:
  * one at a time.  Not collective. */
 #ifndef LAUNCH_EXPLAIN_PAGE_H
 #define LAUNCH_EXPLAIN_PAGE_H
 
-#include "io/disk.h"
+#include "io/output.h"
 #include "io/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct explain_page {
-    disk_file file;
-    uint64_t bytes, documents; /* written so far */
+    output out;
+    uint64_t documents; /* written so far */
 } explain_page;
 
 /* All borrowed.  Words are shown with a blank between them. */

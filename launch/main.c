@@ -12,21 +12,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const struct {
+typedef struct entry {
     const char *name;
     int (*run)(int argc, char **argv);
+    enum { ALONE, RANKS } works; /* one process, or all that a launcher has started, together */
     const char *meaning;
-} commands[] = {
-    {"prepare", cmd_prepare, "makes a corpus from texts, or from the built-in grammar"},
-    {"train", cmd_train, "trains a model, alone or under mpirun; resumes"},
-    {"eval", cmd_eval, "loss and perplexity of a model on a corpus; scores of a classifier"},
-    {"predict", cmd_predict, "labels new texts with a classifier, and explains them"},
-    {"sample", cmd_sample, "draws text from a model"},
-    {"inspect", cmd_inspect, "what a corpus or checkpoint holds; its digest"},
-    {"config", cmd_config, "the resolved configuration; all keys"},
-    {"bench", cmd_bench, "speed of this machine's training, and what it could be"},
-    {"doctor", cmd_doctor, "this machine, and how to launch here"},
+} entry;
+
+static const entry commands[] = {
+    {"prepare", cmd_prepare, ALONE, "makes a corpus from texts, or from the built-in grammar"},
+    {"train", cmd_train, RANKS, "trains a model, alone or under mpirun; resumes"},
+    {"eval", cmd_eval, RANKS, "loss and perplexity of a model on a corpus; scores of a classifier"},
+    {"predict", cmd_predict, ALONE, "labels new texts with a classifier, and explains them"},
+    {"sample", cmd_sample, ALONE, "draws text from a model"},
+    {"inspect", cmd_inspect, ALONE, "what a corpus or checkpoint holds; its digest"},
+    {"config", cmd_config, ALONE, "the resolved configuration; all keys"},
+    {"bench", cmd_bench, ALONE, "speed of this machine's training, and what it could be"},
+    {"doctor", cmd_doctor, RANKS, "this machine, and how to launch here"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -64,6 +68,24 @@ static int finish(const char *command, int code)
     return code == 0 ? 1 : code;
 }
 
+/* Every rank would do all of the work and write the same files.  A launcher ends the others as soon as one fails, so
+ * rank 0 gets a second to say why; they cannot ask each other, for not all need be here (a script may call us on some). */
+static bool refused(const entry *c)
+{
+    int rank;
+    const int ranks = comm_launched(&rank);
+    if (c->works == RANKS || ranks <= 1)
+        return false;
+    if (rank == 0)
+        fprintf(stderr,
+                "unroll %s: %d ranks were started, and it works with one process; start it without mpirun or "
+                "srun (train, eval and doctor share their work among ranks)\n",
+                c->name, ranks);
+    else
+        sleep(1);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -80,7 +102,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return finish(argv[1], commands[i].run(argc - 1, argv + 1));
+            return refused(&commands[i]) ? 2 : finish(argv[1], commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "unroll: \"%s\" is no command; `unroll --help` lists them\n", argv[1]);
     return 2;
 }

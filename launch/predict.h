@@ -8,8 +8,8 @@
 #ifndef LAUNCH_PREDICT_H
 #define LAUNCH_PREDICT_H
 
-#include "io/disk.h"
 #include "io/labelled.h"
+#include "io/output.h"
 #include "io/text.h"
 #include "io/tokenizer.h"
 #include "launch/explain_page.h"
@@ -84,8 +84,7 @@ typedef struct predict_output {
     const predict_arguments *arguments;
     const vocabulary *labels;
     bool has_truth, started;
-    disk_file file;                                 /* under --output */
-    uint64_t bytes;                                 /* written to it */
+    output file;                                    /* under --output */
     uint64_t rows, empty, labelled, right, strange; /* strange: labels that the model does not know */
 } predict_output;
 /* On failure there is nothing to discard. */

@@ -190,7 +190,7 @@ status predict_input_open(predict_input *in, const predict_arguments *a, const i
     source_place place = {0};
     int format = a->input_format;
     status s = check_models(models, a->models.count, e);
-    if (s == STATUS_OK && !piped)
+    if (s == STATUS_OK && !piped && !source_piped(&place, a->input))
         s = source_single(&place, a->input, e);
     if (s == STATUS_OK && format < 0)
         format = piped ? LABELLED_LINES : (int)labelled_format_of(&place);

@@ -28,11 +28,12 @@ static void put_label(FILE *out, const vocabulary *labels, uint32_t i)
     put_field(out, label, n);
 }
 
+/* "p_" in front of a class sets its column apart from ours: one may be called truth. */
 static void put_header(FILE *out, const predict_output *o)
 {
     fputs("place\tlabel\tprobability", out);
     for (uint32_t c = 0; c < o->labels->size; c++) {
-        fputc('\t', out);
+        fputs("\tp_", out);
         put_label(out, o->labels, c);
     }
     fputs(o->has_truth ? "\ttruth\n" : "\n", out);
@@ -60,7 +61,6 @@ static void put_tsv(FILE *out, const predict_output *o, const predict_text *t, c
     fputc('\n', out);
 }
 
-/* "p_" in front of a class sets its key apart from ours. */
 static void put_json(FILE *out, const predict_output *o, const predict_text *t, const float *logp)
 {
     record *r = record_new();
@@ -120,30 +120,21 @@ static void put_rows(FILE *out, predict_output *o, const predict_group *g)
 status predict_output_open(predict_output *o, const predict_arguments *a, const vocabulary *labels,
                            bool has_truth, error *e)
 {
-    *o = (predict_output){.arguments = a, .labels = labels, .has_truth = has_truth, .file.fd = -1};
-    if (!a->output || disk_create(&o->file, a->output, 0, e) == STATUS_OK)
+    *o = (predict_output){.arguments = a, .labels = labels, .has_truth = has_truth};
+    if (!a->output || output_open(&o->file, a->output, e) == STATUS_OK)
         return STATUS_OK;
     return fail_as(e, STATUS_USAGE, "--output");
 }
 
 status predict_write(predict_output *o, const predict_group *g, error *e)
 {
-    if (!o->arguments->output) {
-        put_rows(stdout, o, g);
-        fflush(stdout); /* a failure is the stream's, and main's to tell */
-        return STATUS_OK;
+    if (o->arguments->output) {
+        put_rows(o->file.stream, o, g);
+        return output_flush(&o->file, e);
     }
-    char *text = NULL;
-    size_t n;
-    FILE *out = open_memstream(&text, &n);
-    BUG_IF(!out, "out of memory");
-    put_rows(out, o, g);
-    const bool failed = ferror(out) != 0;
-    status s = fclose(out) == 0 && !failed ? disk_write_at(&o->file, text, n, o->bytes, e)
-                                           : fail(e, STATUS_NO_MEMORY, "no memory for %zu rows", g->count);
-    o->bytes += n;
-    free(text);
-    return s;
+    put_rows(stdout, o, g);
+    fflush(stdout); /* a failure is the stream's, and main's to tell */
+    return STATUS_OK;
 }
 
 static void tell(const predict_output *o)
@@ -159,7 +150,7 @@ static void tell(const predict_output *o)
 
 status predict_output_close(predict_output *o, error *e)
 {
-    status s = o->arguments->output ? disk_commit(&o->file, e) : STATUS_OK;
+    status s = o->arguments->output ? output_close(&o->file, e) : STATUS_OK;
     if (s == STATUS_OK)
         tell(o);
     return s;
@@ -167,5 +158,5 @@ status predict_output_close(predict_output *o, error *e)
 
 void predict_output_discard(predict_output *o)
 {
-    disk_discard(&o->file);
+    output_discard(&o->file);
 }

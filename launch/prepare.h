@@ -1,4 +1,4 @@
-/* prepare.h - what the formats of `unroll prepare` share: the command line, the place of the corpus, signals. */
+/* prepare.h - what the formats of `unroll prepare` share: the command line, the place of the corpus. */
 #ifndef LAUNCH_PREPARE_H
 #define LAUNCH_PREPARE_H
 
@@ -55,10 +55,5 @@ status prepare_documents(prepare_options *o, char **sources, int count, error *e
 status prepare_check_output(const prepare_options *o, error *e);
 /* Removes what a killed one left beside the output. */
 void prepare_sweep(const char *out);
-/* From now on INT, TERM and HUP are noted, for prepare_stopped(), which gives the signal's number or 0; a second
- * one finds the default again. */
-void prepare_stop_on_signals(void);
-int prepare_stopped(void);
-bool prepare_is_stopped(void);
 
 #endif

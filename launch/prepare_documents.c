@@ -2,6 +2,7 @@
 #include "io/bug.h"
 #include "io/document_tree.h"
 #include "io/documents.h"
+#include "io/escape.h"
 #include "launch/options.h"
 #include "launch/prepare.h"
 
@@ -97,7 +98,7 @@ static status read_tables(document_set *set, const prepare_options *o, progress 
     settings.replace_invalid = o->job.replace_invalid;
     for (size_t i = 0; s == STATUS_OK && i < o->job.texts.count; i++) {
         const text_part *part = &o->job.texts.parts[i];
-        const documents_table table = {&part->place, part->split, &settings, bar, prepare_is_stopped};
+        const documents_table table = {&part->place, part->split, &settings, bar};
         s = documents_add_table(set, &table, replaced, e);
     }
     return s;
@@ -111,8 +112,7 @@ static status read_trees(document_set *set, const prepare_options *o, char **sou
                               .unlabelled = o->with_unsup ? TREE_IMDB_UNLABELLED : NULL,
                               .must_split = imdb,
                               .replace_invalid = o->job.replace_invalid,
-                              .bar = bar,
-                              .should_stop = prepare_is_stopped};
+                              .bar = bar};
     return tree_read(set, sources, count, &rules, passed_over, replaced, e);
 }
 
@@ -134,9 +134,9 @@ static void print_labels(const documents_report *r)
     printf("\nlabel                     train       valid        test\n");
     for (uint32_t i = 0; i < r->labels; i++) {
         const uint64_t *n = r->by_label[i];
-        int bytes = (int)(r->label_start[i + 1] - r->label_start[i]);
-        printf("%-20.*s %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", bytes,
-               (const char *)r->label_blob + r->label_start[i], n[SPLIT_TRAIN], n[SPLIT_VALID],
+        escape_print(stdout, (const char *)r->label_blob + r->label_start[i],
+                     (size_t)(r->label_start[i + 1] - r->label_start[i]), 20);
+        printf(" %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", n[SPLIT_TRAIN], n[SPLIT_VALID],
                n[SPLIT_TEST]);
     }
     if (unlabelled > 0)
@@ -179,8 +179,7 @@ static status make_corpus(prepare_options *o, bool tree, char **sources, int cou
                              .valid_share = o->valid_share,
                              .seed = o->seed,
                              .replaced = replaced,
-                             .out = o->job.out,
-                             .should_stop = prepare_is_stopped};
+                             .out = o->job.out};
         if (o->job.vocab_path == NULL && job.rules.min_count == 0)
             job.rules.min_count = MIN_COUNT;
         if (o->job.vocab_path == NULL && job.rules.max_size == 0)
@@ -207,6 +206,5 @@ status prepare_documents(prepare_options *o, char **sources, int count, error *e
     if (s != STATUS_OK)
         return s;
     prepare_sweep(o->job.out);
-    prepare_stop_on_signals();
     return make_corpus(o, tree, sources, count, e);
 }

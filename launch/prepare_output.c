@@ -1,10 +1,9 @@
-/* prepare_output.c - where the corpus goes, and what a signal may leave there. */
+/* prepare_output.c - where the corpus goes. */
 #include "io/disk.h"
 #include "launch/options.h"
 #include "launch/prepare.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,33 +38,4 @@ void prepare_sweep(const char *out)
     char *folder = option_folder(out);
     disk_sweep_temporaries(folder, NULL);
     free(folder);
-}
-
-static volatile sig_atomic_t stopped_by;
-
-static void on_stop(int number)
-{
-    stopped_by = number;
-}
-
-int prepare_stopped(void)
-{
-    return stopped_by;
-}
-
-bool prepare_is_stopped(void)
-{
-    return stopped_by != 0;
-}
-
-/* What is ignored (nohup, jobs in the background of a script) stays so. */
-void prepare_stop_on_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction old, a = {.sa_handler = on_stop, .sa_flags = SA_RESTART | SA_RESETHAND};
-        sigemptyset(&a.sa_mask);
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &a, NULL);
-    }
 }

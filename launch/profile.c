@@ -1,6 +1,6 @@
 #include "launch/profile.h"
 
-#include "io/disk.h"
+#include "io/output.h"
 #include "io/record.h"
 #include "launch/options.h"
 #include "trainer/flops.h"
@@ -20,12 +20,9 @@ size_t profile_capacity(int ranks)
 
 status profile_check(const char *path, const char *corpus, error *e)
 {
-    disk_file f;
     if (option_same_file(path, corpus))
         return fail(e, STATUS_USAGE, "--profile=%s: is the corpus itself; name another file", path);
-    status s = disk_create(&f, path, 0, e);
-    if (s == STATUS_OK)
-        disk_discard(&f);
+    status s = disk_check_stream(path, e);
     return s == STATUS_OK ? s : fail_as(e, STATUS_USAGE, "--profile");
 }
 
@@ -123,15 +120,14 @@ static char *lines_of(comm *group, const trace *t, size_t *bytes)
 static status write_file(const char *path, const char *lines, size_t bytes, error *e)
 {
     static const char head[] = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n", tail[] = "]}\n";
-    char *text = malloc(sizeof head + bytes + sizeof tail);
-    if (!text)
-        return fail(e, STATUS_NO_MEMORY, "no memory for the timeline of --profile");
-    memcpy(text, head, sizeof head - 1);
-    memcpy(text + sizeof head - 1, lines, bytes);
-    bytes = sizeof head - 1 + (bytes > 2 ? bytes - 2 : 0); /* without the last comma */
-    memcpy(text + bytes, tail, sizeof tail - 1);
-    status s = disk_write_file(path, text, bytes + sizeof tail - 1, e);
-    free(text);
+    output out;
+    status s = output_open(&out, path, e);
+    if (s == STATUS_OK) {
+        fputs(head, out.stream);
+        fwrite(lines, 1, bytes > 2 ? bytes - 2 : 0, out.stream); /* without the last comma */
+        fputs(tail, out.stream);
+        s = output_close(&out, e);
+    }
     return s == STATUS_OK ? s : fail_as(e, STATUS_IO_FAILED, "--profile");
 }
 

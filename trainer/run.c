@@ -273,6 +273,12 @@ static status fresh_parameters(run *r, transfer_report *from, error *e)
     return s;
 }
 
+static void begin_epoch(run *r)
+{
+    if (r->task->begin_epoch)
+        r->task->begin_epoch(r);
+}
+
 /* Collective.  A best checkpoint of an epoch's end holds what stood before that was closed. */
 static status restore(run *r, const char *path, error *e)
 {
@@ -324,6 +330,8 @@ static status start_state(run *r, const train_options *o, error *e)
     if (writes && s == STATUS_OK)
         s = open_log(r, e);
     s = comm_agree(r->group, s, e);
+    if (s == STATUS_OK)
+        begin_epoch(r);
     if (s == STATUS_OK && r->resumed)
         log_line(r->log, "resumed from %s: step %lld, epoch %lld", path, (long long)r->progress.step,
                  (long long)r->progress.epoch);
@@ -334,6 +342,31 @@ done:
         rmdir(c->run.dir); /* does nothing to a directory that holds something */
     free(chosen);
     return s;
+}
+
+/* Rank 0.  Freezing the lower layers for good may be meant, but is then easily had by mistake.  Group g thaws in epoch
+ * g * every + 1 (optimizer.h). */
+static void warn_of_frozen(const run *r)
+{
+    const int64_t every = r->config->optim.unfreeze_every_epochs, epochs = r->config->train.epochs;
+    const int64_t below = r->shape.layers + 1, lowest = below * every + 1;
+    char text[256], remedy[80];
+    if (lowest <= epochs)
+        return;
+    if (epochs > below)
+        snprintf(remedy, sizeof remedy, "optim.unfreeze_every_epochs to %lld or less",
+                 (long long)((epochs - 1) / below));
+    else
+        snprintf(remedy, sizeof remedy, "train.epochs to %lld or more", (long long)lowest);
+    snprintf(text, sizeof text,
+             "warning: %lld of %lld groups of layers stay frozen, for the lowest thaws in epoch %lld and "
+             "train.epochs is %lld; set %s",
+             (long long)(below - (epochs - 1) / every), (long long)below + 1, (long long)lowest,
+             (long long)epochs, remedy);
+    if (r->log)
+        log_line(r->log, "%s", text);
+    else
+        fprintf(stderr, "unroll: %s\n", text); /* --dry-run */
 }
 
 /* ---- life
@@ -374,7 +407,10 @@ status run_open(run *r, const config *c, comm *group, team *t, const train_optio
                               (int)r->config->data.shards, e);
     if (s != STATUS_OK)
         return s;
-    return start_state(r, o, e);
+    s = start_state(r, o, e);
+    if (s == STATUS_OK && comm_rank(group) == 0 && c->optim.unfreeze_every_epochs)
+        warn_of_frozen(r);
+    return s;
 }
 
 status run_close(run *r, error *e)
@@ -413,6 +449,7 @@ void run_end_epoch(run *r)
     p->epoch_predicted = 0;
     if (r->task->end_epoch)
         r->task->end_epoch(r);
+    begin_epoch(r);
 }
 
 bool run_finished(const run *r)

@@ -47,7 +47,6 @@ typedef struct classify_run {
     documents train, valid, test;
     float *weights;   /* of classes; NULL: all 1 */
     uint32_t longest; /* document of all splits */
-    int64_t ordered;  /* the epoch whose order train has; 0: none */
     classifier model, checker;
 } classify_run;
 

@@ -49,7 +49,9 @@ typedef struct task {
     /* Forward and backward: gradients but those of the r->frozen lowest groups (trunk.h), and losses of this rank's shard
      * nodes. */
     void (*compute)(struct run *r, double *node_nats, model_ready ready, void *arg);
-    void (*end_epoch)(struct run *r); /* NULL: nothing to do */
+    /* Around the steps of progress.epoch; NULL: nothing to do.  A run that resumes in its middle begins it again. */
+    void (*begin_epoch)(struct run *r);
+    void (*end_epoch)(struct run *r);
     /* Collective. */
     status (*evaluate)(struct run *r, split_name split, task_result *out, error *e);
     /* What a validation is judged by: the smaller the better. */

@@ -310,7 +310,7 @@ full_disk_inside() {
     cat /dev/zero >full/filler 2>/dev/null
     expect_refusal "corpus onto a full disk" 3 'full/x.h5.*No space' prepare grammar --tokens 10000 -q -o full/x.h5
     unroll eval r --data g.h5 --each full/each --threads 1
-    expect_code "--each onto a full disk" 2
+    expect_code "--each onto a full disk" 1
     expect_not "--each onto a full disk leaves no half file" test -e full/each
     umount full
 }

@@ -58,6 +58,15 @@ usage() {
     expect_refusal_of_ranks 3 "unknown option on ranks" 2 '^unroll train: --colour' train --colour
     expect_refusal_of_ranks 2 "unknown option of eval on ranks" 2 '^unroll eval: --colour' eval --colour
     expect_refusal_of_ranks 2 "unknown option of doctor on ranks" 2 '^unroll doctor: .*--colour' doctor --colour
+    for c in prepare predict sample inspect config bench; do
+        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process" "$c" --help
+    done
+    ranks 1 config --help
+    expect_code "config under a launcher of one rank" 0
+    SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 unroll config --help
+    expect_code "rank 1 of srun" 2
+    expect_silent "it" out
+    expect_silent "it" err
 }
 
 value() { # KEY : from the configuration just printed
@@ -222,6 +231,19 @@ dry_run() {
     unroll train d.yaml --threads 1 --dry-run
     expect_code "--dry-run" 0
     expect_same "--dry-run writes nothing" "$(listing)" "$before"
+    expect_silent "--dry-run" err
+    for how in "2 5 2 11 train.epochs=11" "10 5 1 11 optim.unfreeze_every_epochs=4"; do
+        read -r epochs every frozen lowest remedy <<<"$how" # three groups: decoder, one layer, encoder
+        for mode in "--overwrite --dry-run" "--overwrite --set train.steps=1"; do
+            # shellcheck disable=SC2086 # words
+            unroll train d.yaml --threads 1 --set train.epochs=$epochs --set optim.unfreeze_every_epochs=$every --set run.dir=f $mode
+            expect_code "layers that never thaw, $mode" 0
+            expect_lines "they" err 1 "warning: $frozen of 3 groups of layers stay frozen, .* epoch $lowest and train.epochs is $epochs; set ${remedy%=*} to"
+            # shellcheck disable=SC2086
+            unroll train d.yaml --threads 1 --set train.epochs=$epochs --set optim.unfreeze_every_epochs=$every --set run.dir=f $mode --set "$remedy"
+            expect_lines "with $remedy, $mode" err 0 'stay frozen'
+        done
+    done
     unroll train d.yaml --threads 1 --set train.steps=5
     before=$(listing)
     unroll train d.yaml --threads 1 --dry-run --resume auto

@@ -45,6 +45,9 @@ tables() {
     tail -n +2 t.tsv >bare.tsv
     unroll prepare labelled bare.tsv --no-header --text-column 2 --label-column 3 -o bare.h5 -q
     expect_same "without header, the same bytes" "$(sha256sum <bare.h5)" "$(sha256sum <t.h5)"
+    cut -f 2,3 bare.tsv >plain.tsv
+    unroll prepare labelled plain.tsv --no-header -o plain.h5 -q
+    expect_same "whose columns are text and label, the same bytes" "$(sha256sum <plain.h5)" "$(sha256sum <t.h5)"
     unroll prepare labelled t.tsv --seed 2 -o other.h5 -q
     expect_other "another seed, other bytes" "$(sha256sum <other.h5)" "$(sha256sum <t.h5)"
     unroll prepare labelled --train t.tsv --valid t.tsv --test t.tsv --lower no -o three.h5 -q
@@ -103,6 +106,11 @@ refused() {
     expect_refusal "invalid UTF-8" 3 'broken.csv:3:1: byte 0xff is not valid UTF-8' prepare labelled broken.csv -o x.h5 -q
     unroll prepare labelled broken.csv --invalid replace --valid-share 0 -o fine.h5 -q
     expect_text "--invalid replace" out '^replaced +1 '
+    cut -f 1 -d , few.csv >single.csv
+    expect_refusal "a table of texts without labels" 3 'single.csv:1: column "2": without a header, --label-column is a number from 1 to 1' \
+        prepare labelled single.csv --no-header -o x.h5 -q
+    mkfifo pipe.tsv
+    expect_refusal "a pipe" 3 'pipe.tsv: is neither a file nor a directory .*it cannot be a pipe' prepare labelled pipe.tsv -o x.h5 -q
     expect_refusal "too few to hold out" 3 'too few documents to hold out' prepare labelled few.csv -o x.h5 -q
     expect_refusal "a label unseen in training" 3 'new.csv:3: label "z" has no example in the training split' \
         prepare labelled --train few.csv --valid few.csv --test new.csv -o x.h5 -q

@@ -78,13 +78,13 @@ numbers_of_eval() {
         expect_same "predict with $models: the numbers of eval, bit for bit" \
             "$(tail -n +2 "$work/out" | awk -F '\t' -v OFS='\t' '{ print $7, $2, $4, $5, $6 }' | sort)" "$(cut -f 2-6 each | sort)"
     done
-    expect_same "the header" "$(head -n 1 "of uni")" "$(printf 'place\tlabel\tprobability\tneg\tplain\tpos\ttruth')"
+    expect_same "the header" "$(head -n 1 "of uni")" "$(printf 'place\tlabel\tprobability\tp_neg\tp_plain\tp_pos\ttruth')"
     expect_same "the order of the file" "$(tail -n +2 "of uni" | cut -f 1,7)" \
         "$(tail -n +2 test.tsv | awk -F '\t' -v OFS='\t' '{ print "test.tsv:" NR + 1, $2 }')"
     expect_other "another model, other numbers" "$(labels_of "of uni")" "$(labels_of "of both")"
     expect_same "the probability is its label's, and the largest" "$(tail -n +2 "of both" | cut -f 2,3)" "$(
         awk -F '\t' -v OFS='\t' 'NR == 1 { split($0, name); next }
-            { best = 4; for (c = 5; c < 7; c++) if ($c + 0 > $best + 0) best = c; print name[best], $best }' "of both"
+            { best = 4; for (c = 5; c < 7; c++) if ($c + 0 > $best + 0) best = c; print substr(name[best], 3), $best }' "of both"
     )"
 }
 
@@ -102,12 +102,20 @@ ways() {
     unroll predict both test.txt
     expect_same "lines: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     expect_lines "lines have no truth" out 0 'truth'
+    "$program" predict both <(cat test.txt) >"$work/out" 2>"$work/err" </dev/null
+    expect_same "a pipe: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
+    expect_text "a pipe has a place" out '^/dev/fd/[0-9]+:1.'
+    mkfifo fifo.tsv.gz
+    gzip -c test.tsv >fifo.tsv.gz &
+    unroll predict both fifo.tsv.gz
+    expect_same "a pipe with the name of a table" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
+    rm fifo.tsv.gz
     "$program" predict both - <test.txt >"$work/out" 2>"$work/err"
     expect_same "standard input: the same numbers" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     gzip -c test.tsv | "$program" predict both - --input tsv >"$work/out" 2>"$work/err"
     expect_same "a compressed table on it, too" "$(labels_of "$work/out")" "$(labels_of all.tsv)"
     tail -n +2 test.tsv >bare.tsv
-    unroll predict both bare.tsv --no-header --text-column 1
+    unroll predict both bare.tsv --no-header
     expect_same "without header, the same numbers" "$(labels_of "$work/out" | tail -n +2)" "$(labels_of all.tsv | tail -n +2)"
     awk -F '\t' 'NR > 1 { printf "{\"body\": \"%s\", \"class\": \"%s\"}\n", $1, $2 }' test.tsv >test.jsonl
     unroll predict both test.jsonl --text-column body --label-column class --format jsonl
@@ -198,6 +206,10 @@ refused() {
     expect_text "it" err '^invalid parts replaced by U\+FFFD: 1$'
     expect_refusal "a missing column of a line" 3 'columns.csv:2: has 1 column' predict uni columns.csv --output x --explain y
     expect_refusal "a column that is not there" 3 'no column "words" \(--text-column\)' predict uni test.tsv --text-column words
+    printf 'it\0was\n' >nul.txt
+    printf 'it was\rvery\r' >mac.txt
+    expect_refusal "a NUL byte" 3 'nul.txt:1:3: NUL byte: the file is binary or UTF-16; texts and documents are UTF-8' predict uni nul.txt
+    expect_refusal "lines of an old Mac" 3 'mac.txt:1: has no line end but CR' predict uni mac.txt
     expect_refusal "a label column that is not there" 3 'no column "class" \(--label-column\)' predict uni test.tsv --label-column class
     expect_refusal "no texts" 3 'nothing.txt: holds no document' predict uni nothing.txt
     expect_refusal "a missing file" 3 'none.tsv: .*(No|no) such file' predict uni none.tsv
@@ -231,10 +243,66 @@ refused() {
     expect_lines "output lost" err 1 '^unroll predict: stdout could not be written'
 }
 
+# What stands at the place of a result: a file gives way when the new one is whole, nothing else does.  A result that cannot be
+# written is status 1, whoever writes it.
+places() {
+    local before what
+    prepared || return
+    unroll predict uni test.tsv && cp "$work/out" all.tsv
+    mkfifo pipe
+    cat pipe >piped.tsv &
+    unroll predict uni test.tsv --output pipe
+    expect_code "--output into a pipe" 0
+    wait $!
+    expect "it brings the same bytes" cmp all.tsv piped.tsv
+    expect "the pipe stays" test -p pipe
+    "$program" predict uni test.tsv --output /dev/stdout >direct.tsv 2>"$work/err" </dev/null
+    expect "--output /dev/stdout, into a file" cmp all.tsv direct.tsv
+    mkdir there
+    expect_refusal "a folder as output" 2 '--output: there: is a folder, where a file is wanted' predict uni test.tsv --output there
+    expect_refusal "a folder as page" 2 '--explain: there: is a folder' predict uni test.tsv --explain there
+    if device null 3 && device full 7; then
+        for option in --output --explain; do
+            unroll predict uni test.tsv $option null
+            expect_code "$option to a device" 0
+            expect "it stays a device" test -c null
+            unroll predict uni test.tsv $option full
+            expect_code "$option onto a full disk" 1
+            expect_lines "it" err 1 '^unroll predict: (--explain: )?full: cannot write: No space left'
+        done
+        for what in "uni --data k.h5 --each" "uni --data k.h5 --json" "lm --data g.h5 --each"; do
+            # shellcheck disable=SC2086 # words
+            unroll eval $what null
+            expect_code "eval $what null" 0
+            expect "it stays a device" test -c null
+            # shellcheck disable=SC2086
+            unroll eval $what full
+            expect_code "eval $what: a full disk" 1
+            expect_lines "it" err 1 '^unroll eval: --[a-z]+: full: cannot write: No space left'
+        done
+        expect_refusal "a corpus onto a device" 2 '-o null: is there and is no regular file' prepare labelled test.tsv -o null --overwrite -q
+        unroll train lm.yaml --threads 1 --overwrite --set train.steps=2 --profile=null
+        expect_code "--profile to a device" 0
+        expect "it stays a device" test -c null
+    else
+        echo "skipped: no devices can be made here"
+    fi
+    before=$(listing)
+    mkfifo "$work/slow"
+    start 1 predict uni "$work/slow" --output new.tsv --explain new.html
+    exec 9>"$work/slow"
+    wait_for compgen -G 'new.html.tmp.*' >/dev/null
+    kill -TERM "$child"
+    finish
+    exec 9>&-
+    expect_code "TERM, while it waits for texts" 143
+    expect_same "TERM leaves nothing" "$(listing)" "$before"
+}
+
 # Models that cannot answer together.
 unlike() {
     prepared || return
-    sed 's/\tplain$/\tdull/' train.tsv >dull.tsv
+    sed 's/\tplain$/\ttruth/' train.tsv >dull.tsv
     unroll prepare labelled dull.tsv -o dull.h5 -q
     unroll prepare labelled train.tsv --lower no -o case.h5 -q
     for other in dull case; do
@@ -242,6 +310,9 @@ unlike() {
         unroll train $other.yaml --threads 1 --set train.steps=2
     done
     expect_refusal "other labels" 4 'dull/.*: has other labels than uni/' predict uni dull test.tsv
+    unroll predict dull dull.tsv
+    expect_same "a class called as a column of ours: no name twice" "$(head -n 1 "$work/out")" \
+        "$(printf 'place\tlabel\tprobability\tp_neg\tp_pos\tp_truth\ttruth')"
     expect_refusal "other words" 4 'case/.*: cuts texts into other words than uni/' predict uni case test.tsv
 }
 
@@ -255,4 +326,4 @@ prompts() {
     expect_text "it is cut as the corpus was" out '^it was splendid <unk> '
 }
 
-sections numbers_of_eval ways long_texts explained refused unlike prompts
+sections numbers_of_eval ways long_texts explained refused places unlike prompts

@@ -47,6 +47,33 @@ static void knows_its_place(void **state)
     close_alone(c);
 }
 
+/* What launchers set is all that is known before MPI_Init; Open MPI's word counts inside a step of Slurm. */
+static void sees_the_launcher(void **state)
+{
+    (void)state;
+    int rank = 9;
+    assert_int_equal(comm_launched(&rank), 1);
+    assert_int_equal(rank, 0);
+    setenv("SLURM_STEP_NUM_TASKS", "4", 1);
+    assert_int_equal(comm_launched(&rank), 1); /* of no rank that it knows */
+    setenv("SLURM_PROCID", "3", 1);
+    assert_int_equal(comm_launched(&rank), 4);
+    assert_int_equal(rank, 3);
+    setenv("PMI_SIZE", "5", 1);
+    setenv("PMI_RANK", "2", 1);
+    assert_int_equal(comm_launched(&rank), 5);
+    assert_int_equal(rank, 2);
+    setenv("OMPI_COMM_WORLD_SIZE", "7", 1);
+    setenv("OMPI_COMM_WORLD_RANK", "6", 1);
+    assert_int_equal(comm_launched(&rank), 7);
+    assert_int_equal(rank, 6);
+    for (const char *const *name =
+             (const char *const[]){"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "PMI_SIZE", "PMI_RANK",
+                                   "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", NULL};
+         *name != NULL; name++)
+        unsetenv(*name);
+}
+
 static void agrees_with_itself(void **state)
 {
     (void)state;
@@ -147,6 +174,7 @@ int main(void)
         unsetenv(set_by_launchers[i]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_its_place),
+        cmocka_unit_test(sees_the_launcher),
         cmocka_unit_test(agrees_with_itself),
         cmocka_unit_test(moves_bytes_to_itself),
         cmocka_unit_test(exchanges_with_itself),

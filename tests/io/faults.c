@@ -107,8 +107,16 @@ static int faulty_unlink(const char *path)
     return rc;
 }
 
-static const disk_table faulty = {faulty_open,  faulty_fallocate, faulty_pwrite, faulty_pread,
-                                  faulty_fsync, faulty_close,     faulty_rename, faulty_unlink};
+static ssize_t faulty_write(int fd, const void *bytes, size_t n)
+{
+    verdict v = before('w');
+    ssize_t rc = v == FAIL ? -1 : v == ZERO ? 0 : disk_system.write(fd, bytes, v == HALF ? (n + 1) / 2 : n);
+    after();
+    return rc;
+}
+
+static const disk_table faulty = {faulty_open,  faulty_fallocate, faulty_pwrite, faulty_pread, faulty_fsync,
+                                  faulty_close, faulty_rename,    faulty_unlink, faulty_write};
 
 void faults_arm(fault_kind kind, int n, int errno_value)
 {

@@ -21,7 +21,7 @@ typedef enum {
 void faults_arm(fault_kind kind, int n, int errno_value);
 /* Disarms; true if the n-th call was reached. */
 bool faults_disarm(void);
-/* One letter per call so far: o open, f fallocate, w pwrite, r pread, s fsync, c close, R rename, u
+/* One letter per call so far: o open, f fallocate, w pwrite or write, r pread, s fsync, c close, R rename, u
  * unlink. */
 const char *faults_trace(void);
 /* The letter of the call that failed; 0 if none did. */

@@ -209,6 +209,8 @@ static void test_columns(void **state)
         {"a,b,c\nx,one,y\n", "2", "3", false, false, "one", "y"},
         {"2,1\nx,one\n", "1", "2", false, false, "one", "x"}, /* a name before a number */
         {"one,x\ntwo,y\n", "1", "2", true, false, "one", "x"},
+        {"one,x\ntwo,y\n", NULL, NULL, true, false, "one", "x"},
+        {"one,x\ntwo,y\n", NULL, NULL, true, true, "one", NULL}, /* what column 2 is, nobody said */
         {"text\none\n", NULL, NULL, false, true, "one", NULL},
         {"text,other\none,x\n", NULL, NULL, false, true, "one", NULL},
         {"\"one, or two\"\n", "1", NULL, true, true, "one, or two", NULL},
@@ -294,7 +296,12 @@ static void test_mistakes(void **state)
         {"m.jsonl", "{\"label\": 1, \"text\": 2}\n", 0, "m.jsonl:1: the object has no text under \"text\""},
         {"m.jsonl", "{\"label\": 1.5, \"text\": \"a\"}\n", 0, "m.jsonl:1: \"label\" is neither a text nor"},
         {"m.jsonl", "{\"label\": 1, \"label\": 2, \"text\": \"a\"}\n", 0, "m.jsonl:1: is no JSON: duplicate"},
-        {"m.jsonl", "{\"label\": 1, \"text\": \"a\\u0000b\"}\n", 0, "m.jsonl:1: is no JSON: "},
+        {"m.jsonl", "{\"label\": 1, \"text\": \"a\\u0000b\"}\n", 0,
+         "m.jsonl:1: holds \\u0000, the character NUL"},
+        {"m.jsonl", "{\"label\": 1, \"text\": \"a\"}\n{\"\\u0000\": 1}\n", 0, "m.jsonl:2: holds \\u0000"},
+        {"m.tsv", "text\tlabel\ra\tx\r", 0, "m.tsv:1: has no line end but CR"},
+        {"m.csv", "text,label\r\"a\",x\r", 0, "m.csv:1: has no line end but CR"},
+        {"m.txt", "a\rb", 0, "m.txt:1: has no line end but CR"},
         {"m.txt", "a\nb\xc3\n", 0, "m.txt:2:2: byte 0xc3 is not valid UTF-8"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {

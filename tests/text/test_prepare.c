@@ -344,38 +344,6 @@ static void test_vocabulary_of_another(void **state)
     unlink(scratch_path("x"));
 }
 
-static int patience;
-
-static bool is_out_of_patience(void)
-{
-    return patience-- == 0;
-}
-
-/* Whoever wants out is let out at every block of both passes, and nothing is left. */
-static void test_stop(void **state)
-{
-    (void)state;
-    status s = STATUS_IO_FAILED;
-    for (int asked = 0; s != STATUS_OK; asked++) {
-        prepare_job job = job_for(LEVEL_WORD, NULL);
-        prepare_report report;
-        error e = {0};
-        job.threads = 1;
-        job.out = scratch_path("c.h5");
-        job.should_stop = is_out_of_patience;
-        patience = asked;
-        add_file(&job, SPLIT_TRAIN, "x", big, BIG);
-        s = prepare_run(&job, &report, &e);
-        assert_int_equal(s, asked < 4 ? STATUS_IO_FAILED : STATUS_OK); /* four blocks, two at a time, twice */
-        if (s != STATUS_OK)
-            assert_string_equal(e.text, "stopped on request, no corpus was written");
-        assert_int_equal(scratch_entries(), s == STATUS_OK ? 2 : 1);
-        text_list_free(&job.texts);
-    }
-    unlink(scratch_path("c.h5"));
-    unlink(scratch_path("x"));
-}
-
 /* A vocabulary is taken from a corpus only if its digests hold. */
 static void test_damaged_vocabulary(void **state)
 {
@@ -487,7 +455,6 @@ int main(void)
         cmocka_unit_test(test_too_short_to_cut),
         cmocka_unit_test(test_vocabulary_of_another),
         cmocka_unit_test(test_damaged_vocabulary),
-        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_every_write_fails_once),
         cmocka_unit_test(test_text_changes_between_the_passes),
     };

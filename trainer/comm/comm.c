@@ -56,6 +56,11 @@ _Noreturn void comm_abort(comm *c, int exit_code)
     _exit(exit_code); /* as MPI_Abort does: no handlers at exit, which other threads might not survive */
 }
 
+int comm_launched(int *rank)
+{
+    return wire_launched_size(rank);
+}
+
 int comm_rank(const comm *c)
 {
     return c->rank;

@@ -32,6 +32,23 @@ bool wire_launched(void)
            getenv("PMIX_RANK") != NULL;
 }
 
+/* Slurm's come last: mpirun hands them on to the ranks that it starts inside a step of its own. */
+int wire_launched_size(int *rank)
+{
+    static const char *const names[][2] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                                           {"PMI_SIZE", "PMI_RANK"},
+                                           {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *size = getenv(names[i][0]), *mine = getenv(names[i][1]);
+        if (size == NULL || mine == NULL)
+            continue;
+        *rank = atoi(mine);
+        return atoi(size);
+    }
+    *rank = 0;
+    return 1;
+}
+
 static void find_hosts(wire *w)
 {
     MPI_Comm host;

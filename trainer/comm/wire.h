@@ -22,6 +22,8 @@ typedef struct wire wire;
 /* True when a launcher has started this process (Open MPI's, or one that speaks PMI or PMIx, as Slurm does).
  * */
 bool wire_launched(void);
+/* How many processes it has started, by its environment, and which of them this is; 1 and 0 when none says. */
+int wire_launched_size(int *rank);
 /* Collective.  Initialises MPI and duplicates the world.  After a failure MPI is finalised again. */
 status wire_open(wire **w, error *e);
 /* Collective.  Finalises MPI. */

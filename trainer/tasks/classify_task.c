@@ -51,7 +51,6 @@ static status open_classify(run *r, int rank, int size, error *e)
     r->checked_rows = r->has_valid ? k->valid.shards.rows : r->has_test ? k->test.shards.rows : 0;
     r->steps_per_epoch = k->train.batches;
     k->longest = longest_of(r);
-    k->ordered = 0;
     return STATUS_OK;
 }
 
@@ -79,21 +78,15 @@ static void plan_classify(run *r, int rank, int size)
     r->carried = NULL;
 }
 
-/* The epoch's order is made when its first step is looked at, after a resume too. */
-static void order_epoch(run *r)
+static void order_documents(run *r)
 {
-    classify_run *k = &r->classify;
-    if (k->ordered == r->progress.epoch)
-        return;
-    documents_shuffle(&k->train, (uint64_t)r->config->train.seed, (uint32_t)r->progress.epoch);
-    k->ordered = r->progress.epoch;
+    documents_shuffle(&r->classify.train, (uint64_t)r->config->train.seed, (uint32_t)r->progress.epoch);
 }
 
 static task_step classify_step(run *r)
 {
     const classify_run *k = &r->classify;
     const shards *p = &r->rows;
-    order_epoch(r);
     int count, steps;
     const uint32_t *place = documents_of(&k->train, (uint32_t)r->progress.window, &count, &steps);
     task_step out = {.predicted = (uint64_t)count};
@@ -108,7 +101,6 @@ static task_step classify_step(run *r)
 
 static status read_documents(run *r, error *e)
 {
-    order_epoch(r);
     return documents_read(&r->classify.train, (uint32_t)r->progress.window, e);
 }
 
@@ -178,7 +170,6 @@ static void describe_documents(const run *r, const documents *d)
 static void describe_classify(run *r)
 {
     const classify_run *k = &r->classify;
-    order_epoch(r);
     describe_documents(r, &k->train);
     describe_documents(r, &k->valid);
     describe_documents(r, &k->test);
@@ -196,6 +187,7 @@ const task task_classify = {.name = "classify",
                             .step = classify_step,
                             .read = read_documents,
                             .compute = compute_classify,
+                            .begin_epoch = order_documents,
                             .evaluate = evaluate_classify,
                             .judged = judged_by,
                             .describe = describe_classify};

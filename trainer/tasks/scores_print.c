@@ -9,22 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_SHOWN = 21, COLUMN_NAME_MAX = 9, PAIRS_SHOWN = 10 }; /* "..." comes on top */
+enum { NAME_COLUMNS = 24, TABLE_COLUMNS = 12, PAIRS_SHOWN = 10 };
 
 /* ---- pieces ---- */
 
-/* A name in `width` columns, flush left (negative: right), as fits a terminal.  Characters are counted, not
- * bytes. */
-static void print_name(FILE *out, const char *name, size_t most, int width)
+static void print_name(FILE *out, const char *name, int width)
 {
-    char *shown = escape_text(name, strlen(name), most);
-    BUG_IF(shown == NULL, "out of memory for a name");
-    int characters = 0;
-    for (const char *at = shown; *at != '\0'; at++)
-        characters += (*at & 0xc0) != 0x80; /* no continuation byte of UTF-8 */
-    const int blanks = characters < abs(width) ? abs(width) - characters : 0;
-    fprintf(out, "%*s%s%*s", width < 0 ? blanks : 0, "", shown, width > 0 ? blanks : 0, "");
-    free(shown);
+    escape_print(out, name, strlen(name), width);
 }
 
 /* Ten columns; a mean over nothing is a dash. */
@@ -43,7 +34,7 @@ static void print_classes(FILE *out, const scores *s)
     fprintf(out, "\n%-24s%10s%10s%10s%10s%10s\n", "class", "precision", "recall", "F1", "AUC", "documents");
     for (int c = 0; c < s->classes; c++) {
         const scores_class *k = &s->of[c];
-        print_name(out, s->names[c], NAME_MAX_SHOWN, 24);
+        print_name(out, s->names[c], NAME_COLUMNS);
         print_value(out, k->precision);
         print_value(out, k->recall);
         print_value(out, k->f1);
@@ -62,13 +53,13 @@ static void print_confusion(FILE *out, const scores *s)
     fprintf(out, "\n%-24s", "true \\ predicted");
     for (int c = 0; c < s->classes; c++) {
         fputc(' ', out);
-        print_name(out, s->names[c], COLUMN_NAME_MAX, -(COLUMN_NAME_MAX + 3));
+        print_name(out, s->names[c], -TABLE_COLUMNS);
     }
     fputc('\n', out);
     for (int c = 0; c < s->classes; c++) {
-        print_name(out, s->names[c], NAME_MAX_SHOWN, 24);
+        print_name(out, s->names[c], NAME_COLUMNS);
         for (int p = 0; p < s->classes; p++)
-            fprintf(out, " %*" PRIu64, COLUMN_NAME_MAX + 3, s->confusion[c * s->classes + p]);
+            fprintf(out, " %*" PRIu64, TABLE_COLUMNS, s->confusion[c * s->classes + p]);
         fputc('\n', out);
     }
 }
@@ -93,9 +84,9 @@ static void print_worst_pairs(FILE *out, const scores *s)
     fprintf(out, "\n%-24s %-24s%10s\n", "confused most: true", "predicted", "documents");
     int64_t place = next_pair(s, UINT64_MAX, -1);
     for (int i = 0; i < PAIRS_SHOWN && place >= 0; i++) {
-        print_name(out, s->names[place / s->classes], NAME_MAX_SHOWN, 24);
+        print_name(out, s->names[place / s->classes], NAME_COLUMNS);
         fputc(' ', out);
-        print_name(out, s->names[place % s->classes], NAME_MAX_SHOWN, 24);
+        print_name(out, s->names[place % s->classes], NAME_COLUMNS);
         fprintf(out, "%10" PRIu64 "\n", s->confusion[place]);
         place = next_pair(s, s->confusion[place], place);
     }
