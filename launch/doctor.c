@@ -259,6 +259,8 @@ static status print_configuration(const report *r, error *e)
         fprintf(r->out, "corpus       %s: %" PRIu64 " training tokens, vocabulary %" PRIu32 "\n",
                 c->data.corpus, data.tokens[SPLIT_TRAIN], data.vocab.size);
         status s = estimate(r, &data, e);
+        if (s == STATUS_OK && run_try_start(c, &data, &missing) != STATUS_OK)
+            fprintf(r->out, "warning: a fresh run cannot begin: %s\n", missing.text);
         corpus_close(&data);
         if (s != STATUS_OK)
             return s;

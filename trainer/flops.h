@@ -11,7 +11,8 @@
  *
  * Of a classifier's trunk V is 0, for its output layers are products of a document, not of a token (flops_of_document).  All
  * tokens of a document count alike, also those in front of its last classify.backprop_steps, through which no gradient
- * flows: where documents are longer than that, GFLOP/s of the backward phases are too high. */
+ * flows, and all steps alike, also those for which layers are frozen and not computed backward: there GFLOP/s of the backward
+ * phases are too high. */
 #ifndef TRAINER_FLOPS_H
 #define TRAINER_FLOPS_H
 

@@ -459,34 +459,36 @@ bool run_finished(const run *r)
            (c->train.early_stop > 0 && r->progress.stale >= c->train.early_stop);
 }
 
-/* Reads what a fresh run would begin with, and keeps none of it. */
-static status try_parameters(const run *r, error *e)
+/* Opened as far as its sizes go: rows or documents, and the list of parameters. */
+static status open_sizes(run *r, int rank, int size, error *e)
 {
-    transfer_report from;
-    if (!*r->config->model.init_from && !*r->config->model.vectors)
-        return STATUS_OK;
-    float *value = calloc(r->list.floats, sizeof *value);
-    status s = value ? take_parameters(r, value, &from, e)
-                     : fail(e, STATUS_NO_MEMORY, "no memory for %zu parameters", r->list.floats);
-    free(value);
+    const int S = (int)r->config->data.shards;
+    if (size > S)
+        return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard", size, S);
+    status s = run_shape(r->config, r->corpus.vocab.size, &r->shape, e);
+    if (s == STATUS_OK)
+        s = r->task->open(r, rank, size, e);
+    if (s == STATUS_OK)
+        r->task->parameters(r, size);
+    else
+        r->task->close(r);
     return s;
+}
+
+static void close_sizes(run *r)
+{
+    params_free(&r->list);
+    r->task->close(r);
 }
 
 status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank, int size, run_estimate *out,
                           error *e)
 {
     run r = {.config = c, .team = t, .task = run_task(c), .corpus = *data};
-    int B = (int)c->data.batch_size, S = (int)c->data.shards;
-    if (size > S)
-        return fail(e, STATUS_BAD_CONFIG, "%d ranks for data.shards = %d; each rank needs a shard", size, S);
-    status s = run_shape(c, data->vocab.size, &r.shape, e);
-    if (s == STATUS_OK)
-        s = r.task->open(&r, rank, size, e);
-    if (s != STATUS_OK) {
-        r.task->close(&r);
+    const int B = (int)c->data.batch_size, S = (int)c->data.shards;
+    status s = open_sizes(&r, rank, size, e);
+    if (s != STATUS_OK)
         return s;
-    }
-    r.task->parameters(&r, size);
     plan_memory(&r, rank, size, out);
     for (int i = 0; size > 1 && i < size; i++) { /* each rank sends this one's piece of each of its nodes */
         shards theirs;
@@ -498,9 +500,24 @@ status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank
     out->total = arena_bytes(&r.memory) + out->exchange;
     size_t carried = r.carried ? (size_t)trunk_states(r.carried) * (size_t)B * (size_t)r.shape.H : 0;
     out->checkpoint = ((size_t)(1 + r.optimizer.states) * out->parameter_count + carried) * sizeof(float);
-    s = try_parameters(&r, e);
     arena_free(&r.memory);
-    params_free(&r.list);
-    r.task->close(&r);
+    close_sizes(&r);
+    return STATUS_OK;
+}
+
+status run_try_start(const config *c, const corpus *data, error *e)
+{
+    run r = {.config = c, .task = run_task(c), .corpus = *data};
+    transfer_report from;
+    if (!*c->model.init_from && !*c->model.vectors)
+        return STATUS_OK;
+    status s = open_sizes(&r, 0, 1, e);
+    if (s != STATUS_OK)
+        return s;
+    float *value = calloc(r.list.floats, sizeof *value);
+    s = value ? take_parameters(&r, value, &from, e)
+              : fail(e, STATUS_NO_MEMORY, "no memory for %zu parameters", r.list.floats);
+    free(value);
+    close_sizes(&r);
     return s;
 }

@@ -93,14 +93,15 @@ bool run_finished(const run *r);
 /* The shape of the trunk that a configuration and a vocabulary size ask for. */
 status run_shape(const config *c, uint32_t V, model_shape *s, error *e);
 /* Bytes of memory that rank `rank` of `size` would take for this configuration on this corpus, and of a checkpoint
- * (without its vocabulary); for doctor.  None of it is taken.  Errors are those that a fresh run would begin with, of model.init_from and model.vectors
- * too.  Not
- * collective. */
+ * (without its vocabulary); for doctor.  None of it is taken.  Errors are those that a run would begin with.  Not collective. */
 typedef struct run_estimate {
     size_t parameters, gradients, optimizer, activations, exchange, total, checkpoint;
     uint64_t parameter_count;
 } run_estimate;
 status run_estimate_bytes(const config *c, const corpus *data, team *t, int rank, int size, run_estimate *out,
                           error *e);
+/* For doctor: reads what model.init_from or model.vectors would give a fresh run, and keeps none of it.  Takes the
+ * memory of all parameters for that time.  Not collective. */
+status run_try_start(const config *c, const corpus *data, error *e);
 
 #endif

@@ -48,12 +48,12 @@ static void send_bucket(void *arg, int bucket)
     comm_reduce_begin(r->group, bucket, r->gradient, r->list.gradient_floats);
 }
 
-/* The groups that no gradient need reach.  A tied embedding belongs to the output layer, and all do. */
+/* The groups, from the lowest up, that no gradient need reach. */
 static int frozen_groups(const run *r, const optimizer_pace *pace)
 {
     const int groups = r->shape.layers + 1;
     int frozen = 0;
-    while (!r->shape.tied && frozen < groups && optimizer_frozen(pace, groups - frozen))
+    while (frozen < groups && optimizer_frozen(pace, groups - frozen))
         frozen++;
     return frozen;
 }

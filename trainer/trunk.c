@@ -107,7 +107,6 @@ void trunk_rank(trunk *m, int rank, int size)
 
 void trunk_freeze(trunk *m, int groups)
 {
-    BUG_IF(groups > 0 && m->shape.tied, "%d frozen groups below a tied embedding", groups);
     m->frozen = groups;
 }
 

@@ -68,8 +68,8 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
 void trunk_rank(trunk *m, int rank, int size);
 
 /* From the next trunk_backward on nobody wants the gradients of the lowest `groups`: embedding, layer 0, layer 1, ...; they
- * are not computed and the slabs keep what they hold there.  At start 0; groups may thaw, and not freeze again.  Not of a
- * tied embedding, whose gradient is the output layer's. */
+ * are not computed and the slabs keep what they hold there.  At start 0; groups may thaw, and not freeze again.  Of a tied
+ * embedding that is the words' part; what the output layer adds goes its own way. */
 void trunk_freeze(trunk *m, int groups);
 
 /* Zeroes h, c of all rows. */

@@ -232,12 +232,13 @@ examined() {
     expect_code "doctor on a corpus without documents" 0
     expect_text "doctor on a corpus without documents" out '^warning: no estimate of memory and disk: g.h5: holds no documents with labels'
     unroll doctor c.yaml --set model.init_from=nowhere.h5
-    expect_code "doctor, to begin with a model that is not there" 4
-    expect_text "doctor, to begin with a model that is not there" err 'model.init_from: .*nowhere.h5'
+    expect_code "doctor, to begin with a model that is not there" 0
+    expect_text "doctor, to begin with a model that is not there" out '^warning: a fresh run cannot begin: model.init_from: nowhere.h5'
+    expect_text "doctor, to begin with a model that is not there" out '^memory'
     printf 'word 1 2 3\n' >other.vec
     unroll doctor c.yaml --set model.vectors=other.vec
     expect_code "doctor, to begin with vectors of another width" 0
-    expect_text "doctor, to begin with vectors of another width" out 'model.vectors .*other.vec:1'
+    expect_text "doctor, to begin with vectors of another width" out '^warning: a fresh run cannot begin: model.vectors .*other.vec:1'
     unroll train learn.yaml --threads 1 --set run.dir=profiled --set train.steps=20 --profile --set model.bidirectional=true
     expect_code "--profile" 0
     expect_text "--profile" out '^recurrent forward +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+$'

@@ -397,6 +397,18 @@ static void test_fine_tuning(void **unused)
           ORACLE_GRU);
 }
 
+/* The same of an embedding that the output layer shares: it thaws last, with both parts of its gradient. */
+static void test_fine_tuning_tied(void **unused)
+{
+    (void)unused;
+    check("data: {batch_size: 6, bptt: 8, shards: 4}\n"
+          "model: {cell: lstm, layers: 1, embedding: 11, hidden: 11, tied: true, init: uniform, init_scale: "
+          "0.3}\n"
+          "optim: {name: sgd, lr: 0.5, clip_norm: 0.1, layer_decay: 1.5, unfreeze_every_epochs: 1}\n"
+          "train: {epochs: 4, seed: 9}\neval: {batch_size: 4}\n",
+          ORACLE_LSTM);
+}
+
 /* A rate that changes nothing: the first validation is the best, and after as many without improvement as are
  * allowed the run is over. */
 static void test_early_stop(void **unused)
@@ -424,8 +436,12 @@ static void test_early_stop(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_time_sum),    cmocka_unit_test(test_token_mean), cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_fine_tuning), cmocka_unit_test(test_early_stop),
+        cmocka_unit_test(test_time_sum),
+        cmocka_unit_test(test_token_mean),
+        cmocka_unit_test(test_decay),
+        cmocka_unit_test(test_fine_tuning),
+        cmocka_unit_test(test_fine_tuning_tied),
+        cmocka_unit_test(test_early_stop),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
 }
