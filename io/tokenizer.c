@@ -140,3 +140,13 @@ bool word_next(word_reader *r, uint8_t *word, size_t *n)
     }
     return false;
 }
+
+const char *tokenizer_rule(const char *level, const char *tokenizer, bool lower)
+{
+    if (tokenizer != NULL)
+        return lower ? "into words, numbers and punctuation, in lower case"
+                     : "into words, numbers and punctuation, case as written";
+    if (strcmp(level, text_level_names[LEVEL_CHAR]) == 0)
+        return "into characters";
+    return strcmp(level, text_level_names[LEVEL_BYTE]) == 0 ? "into bytes" : "at white space";
+}

@@ -30,6 +30,10 @@
 
 #define TOKENIZER_NAME "words" /* in a corpus's meta, under "tokenizer" */
 
+/* How a corpus's texts were cut, by what it says of that (corpus.h): "into words, numbers and punctuation, in lower
+ * case", for messages.  Corpora whose answers are the same text are cut alike. */
+const char *tokenizer_rule(const char *level, const char *tokenizer, bool lower);
+
 typedef struct word_reader {
     const uint8_t *at, *end;
     bool lower;

@@ -158,7 +158,7 @@ static status open_all(evaluation *v, const session *job, error *e)
     if (s == STATUS_OK && comm_rank(g) == 0)
         s = eval_check_output("--each", a->each, v->model, 1, &v->corpus, e);
     if (s == STATUS_OK)
-        s = inference_same_vocabulary(v->model, &v->corpus, e);
+        s = inference_same_words(v->model, &v->corpus, e);
     bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;
     if (s == STATUS_OK && a->split == SPLIT_TEST && !backward) /* a verb agrees with what stands before it */
         s = agreement_open(&v->corpus, &v->agreement, e);

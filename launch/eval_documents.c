@@ -30,7 +30,7 @@ typedef struct evaluation {
 
 static status check_model(const evaluation *v, const inference *m, error *e)
 {
-    status s = inference_same_vocabulary(m, &v->corpus, e);
+    status s = inference_same_words(m, &v->corpus, e);
     if (s != STATUS_OK || vocabulary_same(&m->labels, &v->corpus.labels))
         return s;
     return fail(e, STATUS_BAD_CHECKPOINT,

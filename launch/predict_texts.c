@@ -10,11 +10,6 @@
 
 /* ---- the models ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static status check_models(const inference *m, int models, error *e)
 {
     for (int i = 0; i < models; i++) {
@@ -25,9 +20,9 @@ static status check_models(const inference *m, int models, error *e)
         if (!vocabulary_same(&m->labels, &m[i].labels))
             return fail(e, STATUS_BAD_CHECKPOINT, "%s: has other labels than %s", m[i].file.path,
                         m->file.path);
-        if (!same_text(m->tokenizer, m[i].tokenizer) || m->lower != m[i].lower)
-            return fail(e, STATUS_BAD_CHECKPOINT, "%s: cuts texts into other words than %s", m[i].file.path,
-                        m->file.path);
+        if (strcmp(inference_rule(m), inference_rule(&m[i])) != 0)
+            return fail(e, STATUS_BAD_CHECKPOINT, "%s: cuts texts %s, %s cuts them %s", m[i].file.path,
+                        inference_rule(&m[i]), m->file.path, inference_rule(m));
     }
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "trainer/inference.h"
 
+#include "io/tokenizer.h"
 #include "trainer/checkpoint.h"
 #include "trainer/classify.h"
 #include "trainer/run.h"
@@ -73,7 +74,7 @@ void inference_close(inference *f)
     memset(f, 0, sizeof *f);
 }
 
-status inference_same_vocabulary(const inference *f, const corpus *c, error *e)
+static status same_vocabulary(const inference *f, const corpus *c, error *e)
 {
     const vocabulary *mine = &f->vocab, *theirs = &c->vocab;
     if (mine->size != theirs->size)
@@ -91,4 +92,22 @@ status inference_same_vocabulary(const inference *f, const corpus *c, error *e)
                         f->file.path, i, (int)n, a, c->file.path, (int)m, b);
     }
     return STATUS_OK;
+}
+
+const char *inference_rule(const inference *f)
+{
+    return tokenizer_rule(f->level, f->tokenizer, f->lower);
+}
+
+/* Of equal words other rules find fewer: "film," is none, and "Film" neither. */
+status inference_same_words(const inference *f, const corpus *c, error *e)
+{
+    const char *mine = inference_rule(f), *theirs = tokenizer_rule(c->level, c->tokenizer, c->lower);
+    status s = same_vocabulary(f, c, e);
+    if (s != STATUS_OK || strcmp(mine, theirs) == 0)
+        return s;
+    return fail(e, STATUS_BAD_CHECKPOINT,
+                "%s: has learnt from texts that were cut %s, those of %s were cut %s; prepare them as the "
+                "model's were",
+                f->file.path, mine, c->file.path, theirs);
 }

@@ -42,7 +42,10 @@ status inference_open_any(inference *f, const char *path, error *e);
 status inference_plan(inference *f, team *t, int T, int B, error *e);
 void inference_close(inference *f);
 
-/* Does a corpus have this model's vocabulary, word by word?  BAD_CHECKPOINT says where they first differ. */
-status inference_same_vocabulary(const inference *f, const corpus *c, error *e);
+/* Does a corpus have this model's vocabulary, word by word, and were its texts cut as the model's were?
+ * BAD_CHECKPOINT says where they first differ. */
+status inference_same_words(const inference *f, const corpus *c, error *e);
+/* How the texts were cut that this model has learnt from (io/tokenizer.h). */
+const char *inference_rule(const inference *f);
 
 #endif

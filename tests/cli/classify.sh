@@ -214,6 +214,12 @@ evaluates() {
     unroll prepare labelled --train train.tsv --test train.tsv --vocab t.h5 --valid-share 0 -q -o same.h5
     unroll eval forward --data same.h5
     expect_code "another corpus with the same words and labels" 0
+    sed 's/\bup\b/Up/g' train.tsv >case.tsv
+    unroll prepare labelled --train case.tsv --test case.tsv --vocab t.h5 --valid-share 0 --lower no -q -o case.h5
+    expect_refusals "words cut in another way" 4 'forward/best-.* has learnt from texts that were cut .*in lower case, those of case.h5 were cut .*case as written' eval forward --data case.h5
+    cut -f 1 test.tsv >lines.txt
+    unroll prepare text --train lines.txt --test lines.txt --vocab t.h5 -q -o lines.h5
+    expect_refusals "a text for a language model of documents" 4 'cut .*in lower case, those of lines.h5 were cut at white space; prepare them' eval b/m --data lines.h5
     sed 's/stayed/stood/' train.tsv >other.tsv
     unroll prepare labelled --train other.tsv --test other.tsv --vocab t.h5 --valid-share 0 -q -o other.h5
     expect_refusals "other labels" 4 'has other labels than other.h5' eval forward --data other.h5

@@ -313,7 +313,7 @@ unlike() {
     unroll predict dull dull.tsv
     expect_same "a class called as a column of ours: no name twice" "$(head -n 1 "$work/out")" \
         "$(printf 'place\tlabel\tprobability\tp_neg\tp_pos\tp_truth\ttruth')"
-    expect_refusal "other words" 4 'case/.*: cuts texts into other words than uni/' predict uni case test.tsv
+    expect_refusal "other words" 4 'case/.*: cuts texts .*case as written, uni/.* cuts them .*in lower case$' predict uni case test.tsv
 }
 
 # A prompt is cut as the corpus was.
