@@ -127,13 +127,10 @@ status documents_add_table(document_set *set, const documents_table *table, uint
     labelled *r = NULL;
     labelled_document d;
     bool more;
-    labelled_format format = labelled_format_of(table->place);
-    if (format == LABELLED_LINES)
-        return fail(e, STATUS_BAD_DATA,
-                    "%s: labelled documents stand in a .tsv, .csv or .jsonl file (or .gz of it)",
-                    table->place->path);
     size_t before = set->count;
-    status s = labelled_open(&r, table->place, format, table->settings, e);
+    status s = labelled_check_name(table->place, true, e);
+    if (s == STATUS_OK)
+        s = labelled_open(&r, table->place, labelled_format_of(table->place), table->settings, e);
     while (s == STATUS_OK && (s = labelled_next(r, &d, &more, e)) == STATUS_OK && more) {
         const document_text t = {table->split, d.label, d.label_bytes, d.text, d.text_bytes, d.place};
         s = documents_add(set, &t, e);

@@ -35,9 +35,21 @@ static bool has_suffix(const char *name, size_t n, const char *suffix)
     return n >= m && strncasecmp(name + n - m, suffix, m) == 0;
 }
 
-labelled_format labelled_format_of(const source_place *p)
+/* A file's name, and its length less what packs it. */
+static size_t name_of(const source_place *p, const char **name)
 {
     static const char *const packed[] = {".gz", ".bz2", ".xz", ".zst"};
+    const char *path = p->member != NULL ? p->member : p->path, *slash = strrchr(path, '/');
+    *name = slash != NULL ? slash + 1 : path;
+    const size_t n = strlen(*name);
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
+        if (has_suffix(*name, n, packed[i]))
+            return n - strlen(packed[i]);
+    return n;
+}
+
+labelled_format labelled_format_of(const source_place *p)
+{
     static const struct {
         const char *suffix;
         labelled_format format;
@@ -45,17 +57,32 @@ labelled_format labelled_format_of(const source_place *p)
                  {".csv", LABELLED_CSV},
                  {".jsonl", LABELLED_JSONL},
                  {".ndjson", LABELLED_JSONL}};
-    const char *name = p->member != NULL ? p->member : p->path;
-    size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
-        if (has_suffix(name, n, packed[i])) {
-            n -= strlen(packed[i]);
-            break;
-        }
+    const char *name;
+    const size_t n = name_of(p, &name);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (has_suffix(name, n, known[i].suffix))
             return known[i].format;
     return LABELLED_LINES;
+}
+
+bool labelled_is_guess(const source_place *p)
+{
+    const char *name;
+    const size_t n = name_of(p, &name);
+    return labelled_format_of(p) == LABELLED_LINES && memchr(name, '.', n) != NULL &&
+           !has_suffix(name, n, ".txt");
+}
+
+status labelled_check_name(const source_place *p, bool table, error *e)
+{
+    const char *name;
+    const size_t n = name_of(p, &name);
+    const bool json = has_suffix(name, n, ".json");
+    if (!json && (!table || labelled_format_of(p) != LABELLED_LINES))
+        return STATUS_OK;
+    return fail(e, STATUS_BAD_DATA,
+                "%s: labelled documents stand in a .tsv, .csv or .jsonl file (or .gz of it)%s", p->path,
+                json ? "; JSON as one object a line" : "");
 }
 
 static bool is_table(const labelled *r)
@@ -167,13 +194,26 @@ static status no_column(const labelled *r, const char *option, const char *name,
                 list);
 }
 
+static bool is_called(const labelled *r, size_t column, const char *name)
+{
+    const field f = trimmed(r->fields[column]);
+    return f.n == strlen(name) && memcmp(f.at, name, f.n) == 0;
+}
+
+static bool has_column(const labelled *r, const char *name)
+{
+    for (size_t i = 0; !r->settings.no_header && i < r->field_count; i++)
+        if (is_called(r, i, name))
+            return true;
+    return false;
+}
+
 /* The column that is called `name`, or has this number. */
 static status find_column(const labelled *r, size_t *column, const char *option, const char *name, error *e)
 {
     size_t found = 0;
     for (size_t i = 0; !r->settings.no_header && i < r->field_count; i++) {
-        field f = trimmed(r->fields[i]);
-        if (f.n != strlen(name) || memcmp(f.at, name, f.n) != 0)
+        if (!is_called(r, i, name))
             continue;
         if (found++ > 0)
             return fail(e, STATUS_BAD_DATA, "%s: columns %zu and %zu are both called \"%s\"", r->place,
@@ -199,7 +239,6 @@ static const char *column_name(const char *given, const char *usual)
 static status find_columns(labelled *r, error *e)
 {
     bool more;
-    error ignored = {0};
     const labelled_settings *o = &r->settings;
     status s;
     do /* blank lines in front of a header */
@@ -218,13 +257,13 @@ static status find_columns(labelled *r, error *e)
     s = find_column(r, &r->text, "--text-column", column_name(o->text, o->no_header ? "1" : "text"), e);
     if (s != STATUS_OK)
         return s;
-    if (o->label == NULL && o->label_optional) {
-        if (find_column(r, &r->label, "--label-column", "label", &ignored) != STATUS_OK)
-            r->label = SIZE_MAX;
+    const bool optional = o->label == NULL && o->label_optional;
+    if (optional && !has_column(r, "label")) {
+        r->label = SIZE_MAX;
         return STATUS_OK;
     }
     s = find_column(r, &r->label, "--label-column", column_name(o->label, o->no_header ? "2" : "label"), e);
-    if (s == STATUS_OK && r->text == r->label)
+    if (s == STATUS_OK && r->text == r->label && !optional)
         return fail(e, STATUS_BAD_DATA, "%s: text and label are both column %zu", r->place, r->text + 1);
     return s;
 }

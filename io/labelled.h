@@ -32,6 +32,10 @@
 typedef enum { LABELLED_LINES, LABELLED_TSV, LABELLED_CSV, LABELLED_JSONL } labelled_format;
 /* What a file's name promises: .tsv, .csv, .jsonl or .ndjson, compressed or not; anything else is LINES. */
 labelled_format labelled_format_of(const source_place *p);
+/* LINES only because the name has another ending, which is not .txt either. */
+bool labelled_is_guess(const source_place *p);
+/* BAD_DATA where the name promises .json, which is none of them, or, where a `table` is wanted, LINES. */
+status labelled_check_name(const source_place *p, bool table, error *e);
 
 /* Texts are borrowed for the life of the reader.  A column is the name in the header, or a number from 1; of
  * JSON, the key. */

@@ -2,6 +2,7 @@
 #include "io/bug.h"
 #include "launch/predict.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,6 +179,16 @@ static status check_columns(const predict_arguments *a, int format, error *e)
     return STATUS_OK;
 }
 
+/* By the file's name; place NULL: standard input. */
+static status choose_format(int *format, const source_place *place, const char *name, error *e)
+{
+    *format = place ? (int)labelled_format_of(place) : LABELLED_LINES;
+    status s = place ? labelled_check_name(place, false, e) : STATUS_OK;
+    if (s == STATUS_OK && place && labelled_is_guess(place))
+        fprintf(stderr, "%s: is read as one text a line (--input says otherwise)\n", name);
+    return s;
+}
+
 status predict_input_open(predict_input *in, const predict_arguments *a, const inference *models, error *e)
 {
     *in = (predict_input){.arguments = a, .models = models};
@@ -188,7 +199,7 @@ status predict_input_open(predict_input *in, const predict_arguments *a, const i
     if (s == STATUS_OK && !piped && !source_piped(&place, a->input))
         s = source_single(&place, a->input, e);
     if (s == STATUS_OK && format < 0)
-        format = piped ? LABELLED_LINES : (int)labelled_format_of(&place);
+        s = choose_format(&format, piped ? NULL : &place, a->input, e);
     if (s == STATUS_OK)
         s = check_columns(a, format, e);
     if (s == STATUS_OK)

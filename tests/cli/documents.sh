@@ -120,6 +120,8 @@ refused() {
     expect_refusal "a key that is not there" 3 'key.jsonl:2: the object has no "label"' prepare labelled key.jsonl -o x.h5 -q
     expect_refusal "JSON that is no object" 3 'string.jsonl:1: is JSON, but no object' prepare labelled string.jsonl -o x.h5 -q
     expect_refusal "no table" 3 'plain.txt: labelled documents stand in' prepare labelled plain.txt -o x.h5 -q
+    printf '[{"text": "a", "label": "x"}]\n' >array.json
+    expect_refusal "a JSON array" 3 'array.json: labelled documents stand in .*; JSON as one object a line' prepare labelled array.json -o x.h5 -q
     mkdir d/none
     expect_refusal "a class without example" 3 'd: none holds no .txt file: a class without example' prepare labelled d -o x.h5 -q
     expect_refusal "no reviews" 3 'd: holds no document \(\{train,test\}' prepare imdb d -o x.h5 -q

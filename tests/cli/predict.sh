@@ -225,6 +225,17 @@ refused() {
     expect_refusal "a batch of none" 2 '--batch-size: "0" is no whole number from 1' predict uni test.tsv --batch-size 0
     expect_refusal "a path of no steps" 2 '--explain-steps: "0"' predict uni test.tsv --explain x.html --explain-steps 0
     expect_refusal "steps without a page" 2 'go with --explain PAGE.html' predict uni test.tsv --explain-steps 5
+    printf '[{"text": "it was", "label": "pos"}]\n' >array.json
+    expect_refusal "JSON that is no lines" 3 'array.json: labelled documents stand in a .tsv, .csv or .jsonl file .*JSON as one object a line' predict uni array.json
+    printf 'text\tlabel\tlabel\nit was\tpos\tneg\n' >twice.tsv
+    expect_refusal "two columns of labels" 3 'twice.tsv:1: columns 2 and 3 are both called "label"' predict uni twice.tsv
+    for name in texts.dat texts.txt texts; do
+        printf 'it was\n' >$name
+        unroll predict uni $name
+        expect_lines "$name: is it said that lines are a guess" err "$([ $name = texts.dat ] && echo 1 || echo 0)" 'is read as one text a line \(--input says otherwise\)$'
+    done
+    unroll predict uni texts.dat --input lines
+    expect_lines "not where it was asked for" err 0 'one text a line'
     expect_refusal "columns of lines" 2 'test.txt is read as lines' predict uni test.txt --text-column 1
     expect_refusal "a header of JSON" 2 '--no-header goes with a table' predict uni test.tsv --input jsonl --no-header
     expect_refusal "the input as output" 2 '--output test.tsv: is the input itself' predict uni test.tsv --output test.tsv
