@@ -11,6 +11,7 @@
 
 struct record {
     json_t *object;
+    bool nulls; /* in the place of what JSON lacks */
 };
 
 /* JSON has no words for these. */
@@ -23,13 +24,20 @@ static record *wrap(json_t *object)
 {
     record *r = malloc(sizeof *r);
     BUG_IF(r == NULL || object == NULL, "no memory for a record");
-    r->object = object;
+    *r = (record){.object = object};
     return r;
 }
 
 record *record_new(void)
 {
     return wrap(json_object());
+}
+
+record *record_new_nulls(void)
+{
+    record *r = record_new();
+    r->nulls = true;
+    return r;
 }
 
 void record_free(record *r)
@@ -45,10 +53,12 @@ static void put(record *r, const char *key, json_t *value)
     BUG_IF(value == NULL || json_object_set_new(r->object, key, value) != 0, "no memory for key '%s'", key);
 }
 
-static json_t *from_double(double value)
+static json_t *from_double(const record *r, double value)
 {
     if (isfinite(value))
         return json_real(value);
+    if (r->nulls)
+        return json_null();
     return json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
 }
 
@@ -59,7 +69,7 @@ void record_set_int(record *r, const char *key, int64_t value)
 
 void record_set_double(record *r, const char *key, double value)
 {
-    put(r, key, from_double(value));
+    put(r, key, from_double(r, value));
 }
 
 void record_set_bool(record *r, const char *key, bool value)
@@ -106,7 +116,7 @@ void record_set_doubles(record *r, const char *key, const double *values, size_t
 {
     json_t *array = json_array();
     for (size_t i = 0; i < n; i++)
-        BUG_IF(json_array_append_new(array, from_double(values[i])) != 0, "no memory for key '%s'", key);
+        BUG_IF(json_array_append_new(array, from_double(r, values[i])) != 0, "no memory for key '%s'", key);
     put(r, key, array);
 }
 

@@ -19,6 +19,8 @@
 typedef struct record record;
 
 record *record_new(void);
+/* One for other programs, which know no such strings: null stands for NaN and infinities.  We do not read it back. */
+record *record_new_nulls(void);
 void record_free(record *r); /* NULL is fine */
 void record_set_int(record *r, const char *key, int64_t value);
 void record_set_double(record *r, const char *key, double value);

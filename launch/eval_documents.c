@@ -144,7 +144,7 @@ static status write_json(const char *path, const scores *scored, error *e)
     output out;
     status s = piped ? STATUS_OK : output_open(&out, path, e);
     if (s == STATUS_OK) {
-        record *r = record_new();
+        record *r = record_new_nulls();
         scores_record(r, scored);
         char *text = record_to_text(r);
         record_free(r);

@@ -214,6 +214,13 @@ evaluates() {
     unroll prepare labelled --train train.tsv --test train.tsv --vocab t.h5 --valid-share 0 -q -o same.h5
     unroll eval forward --data same.h5
     expect_code "another corpus with the same words and labels" 0
+    grep -v 'stayed$' test.tsv >fewer.tsv
+    unroll prepare labelled --train train.tsv --test fewer.tsv --vocab t.h5 --valid-share 0 -q -o absent.h5
+    unroll eval forward --data absent.h5 --json absent.json
+    expect_text "a class without documents" out '^stayed +- +- +- +- +0$'
+    expect_text "a class without documents" out '^no document here is of 1 of the 3 classes; the means leave it out$'
+    expect_text "in JSON" absent.json '"recall": \[[0-9.]+, [0-9.]+, null\]'
+    expect_not "in JSON, nan is no number" grep -q nan absent.json
     sed 's/\bup\b/Up/g' train.tsv >case.tsv
     unroll prepare labelled --train case.tsv --test case.tsv --vocab t.h5 --valid-share 0 --lower no -q -o case.h5
     expect_refusals "words cut in another way" 4 'forward/best-.* has learnt from texts that were cut .*in lower case, those of case.h5 were cut .*case as written' eval forward --data case.h5

@@ -7,6 +7,7 @@ Probabilities are sixteenths, so that any program can repeat them, and full of t
     case two     document i = 0..96 has w = 1 + (7 i mod 15), p = (16 - w, w) / 16, and is of class 1 where i*i mod 16 < w
     case four    document i = 0..210 has ROWS[i mod 6] turned right by t = (i*i + i/7) mod 4 places, over 16; it is of
                  class (t + (i mod 5 < 3 ? 0 : i mod 3)) mod 4, but of class i mod 3 where that gives 3: no document is of class 3
+                 (of which nothing is said, and which the averages leave out)
 
 Keys are those of scores_record(); lists stand on one line.  The bins of the calibration, which scikit-learn has only for two
 classes, are written out from Guo 2017.
@@ -47,7 +48,8 @@ def calibration(p, y):
 def scores(p, y):
     C, guess = p.shape[1], p.argmax(1)
     classes = list(range(C))
-    each = metrics.precision_recall_fscore_support(y, guess, labels=classes, zero_division=0)
+    there = np.bincount(y, minlength=C) > 0
+    *each, support = metrics.precision_recall_fscore_support(y, guess, labels=classes, zero_division=0)
     auc = [metrics.roc_auc_score(y == c, p[:, c]) if 0 < (y == c).sum() < len(y) else np.nan for c in classes]
     count, mean, accuracy, error = calibration(p, y)
     yield "loss", metrics.log_loss(y, p, labels=classes)
@@ -56,11 +58,12 @@ def scores(p, y):
     yield "brier", metrics.brier_score_loss(y, p, labels=classes)
     yield "calibration_error", error
     for average in "macro", "weighted":
-        values = metrics.precision_recall_fscore_support(y, guess, labels=classes, average=average, zero_division=0)
+        values = metrics.precision_recall_fscore_support(y, guess, labels=np.flatnonzero(there), average=average, zero_division=0)
         for name, value in zip(("precision", "recall", "f1"), values):
             yield f"{average}_{name}", value
-    for name, value in zip(("precision", "recall", "f1", "support"), each):
-        yield name, value
+    for name, value in zip(("precision", "recall", "f1"), each):
+        yield name, np.where(there, value, np.nan)
+    yield "support", support
     yield "class_auc", auc
     yield "confusion", metrics.confusion_matrix(y, guess, labels=classes)
     yield "bin_count", count

@@ -105,6 +105,20 @@ static void test_types(void **state)
     record_free(NULL);
 }
 
+static void test_nulls(void **state)
+{
+    (void)state;
+    record *r = record_new_nulls();
+    record_set_double(r, "x", NAN);
+    record_set_double(r, "y", 0.5);
+    record_set_text(r, "text", "nan");
+    record_set_doubles(r, "list", (double[]){2, NAN, INFINITY}, 3);
+    char *text = record_to_text(r);
+    assert_string_equal(text, "{\"x\": null, \"y\": 0.5, \"text\": \"nan\", \"list\": [2.0, null, null]}");
+    free(text);
+    record_free(r);
+}
+
 /* Equal content, equal bytes: the order is that of the first setting, whatever is set again. */
 static void test_order(void **state)
 {
@@ -158,6 +172,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_doubles), cmocka_unit_test(test_types),
-                                       cmocka_unit_test(test_order), cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_nulls), cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,8 +181,8 @@ static void test_by_hand(void **unused)
     scores_free(&s);
 }
 
-/* Equal log-probabilities give the smallest index; a class that nothing is of and nothing is called is 0
- * and says nothing of its area. */
+/* Equal log-probabilities give the smallest index; of a class that no document is of nothing is said, whether one is
+ * called so or not, and the means are of the others. */
 static void test_edges(void **unused)
 {
     (void)unused;
@@ -190,7 +190,10 @@ static void test_edges(void **unused)
     scores s = compute(&x);
     assert_int_equal(s.confusion[3 * 1 + 1], 1); /* the first document: 1, not 2 */
     assert_int_equal(s.confusion[3 * 1 + 0], 1); /* the second: 0 */
-    assert_true(s.of[2].precision == 0 && s.of[2].recall == 0 && s.of[2].f1 == 0);
+    for (int c = 0; c < 3; c += 2)
+        assert_true(isnan(s.of[c].precision) && isnan(s.of[c].recall) && isnan(s.of[c].f1));
+    assert_true(s.present == 1 && s.macro.precision == 1 && s.macro.recall == 0.5 &&
+                s.weighted.recall == 0.5);
     for (int c = 0; c < 3; c++)
         assert_true(isnan(s.of[c].auc)); /* all documents are of class 1 */
     assert_true(isnan(s.auc));
@@ -346,6 +349,16 @@ static void test_text(void **unused)
     const char *text = printed(&s);
     if (strcmp(text, want) != 0)
         fail_msg("printed:\n%s\nwanted:\n%s", text, want);
+    scores_free(&s);
+    x.label[0] = x.label[2] = x.label[4] = 0; /* none is of class 1 now */
+    assert_int_equal(scores_compute(&s, x.logp, x.label, 5, 2, names, NULL), STATUS_OK);
+    text = printed(&s);
+    if (!strstr(text,
+                "\n\xc3\xa9t\xc3\xa9                              -         -         -         -         0\n"
+                "mean over classes           1.0000    0.4000    0.5714\n"
+                "weighted by documents       1.0000    0.4000    0.5714\n"
+                "no document here is of 1 of the 2 classes; the means leave it out\n\n"))
+        fail_msg("printed:\n%s", text);
     scores_free(&s);
 }
 

@@ -96,9 +96,15 @@ static void finish_means(scores *s)
 
 static void finish_classes(scores *s)
 {
+    for (int c = 0; c < s->classes; c++)
+        s->present += s->of[c].support > 0;
     for (int c = 0; c < s->classes; c++) {
         scores_class *k = &s->of[c];
-        const double share = ratio(k->support, s->documents), each = 1.0 / s->classes;
+        if (k->support == 0) {
+            k->precision = k->recall = k->f1 = NAN;
+            continue;
+        }
+        const double share = ratio(k->support, s->documents), each = 1.0 / s->present;
         k->precision = ratio(k->right, k->predicted);
         k->recall = ratio(k->right, k->support);
         k->f1 = ratio(2 * k->right, k->predicted + k->support);

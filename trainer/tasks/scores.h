@@ -9,7 +9,7 @@
  *   precision   right / predicted, of a class
  *   recall      right / support, of a class; support: the documents that are of it
  *   F1          2 right / (predicted + support), the harmonic mean of both
- *   macro       the mean over all C classes;  weighted: over classes, by their support
+ *   macro       the mean over the classes that have documents;  weighted: over classes, by their support
  *   AUC         the probability that a document of the class has a higher logp of it than one that is not of
  *               it, equal ones counted half (Mann & Whitney 1947); pairs are counted in whole numbers, so that
  *               one division rounds.  One class against the rest; the total is the mean over classes, and for
@@ -20,11 +20,10 @@
  *               the expected calibration error is the mean over documents of their bin's
  *               |accuracy - mean confidence| (Guo 2017)
  *
- * What would be a division by zero is 0 for precision, recall and F1, as in scikit-learn: the precision of a
- * class that is never predicted, the recall of one without documents.  Averages count such a class (in
- * scikit-learn: with `labels` naming all classes).  The AUC of a class without documents, or of one that all
- * documents are of, says nothing; it is NaN and left out of the mean, which is NaN when nothing is left.  The
- * same NaN stands for means over an empty bin.
+ * The precision of a class that is never predicted is 0, and the averages count it, as in scikit-learn.  Of a class
+ * without documents nothing can be said: its precision, recall, F1 and AUC are NaN and the averages leave it out
+ * (in scikit-learn: with `labels` naming the classes that are there), and so is the AUC of one that all documents are
+ * of; a mean is NaN when nothing is left, or its bin is empty.
  *
  * All sums are in double, in the order of the documents: another order changes nothing but rounding, and
  * counts, shares and AUC not at all.  exp is kernels/dmath.h's, so that the figures are the same on every
@@ -59,7 +58,7 @@ typedef struct scores_bin {
 
 typedef struct scores {
     uint64_t documents;
-    int classes;              /* C */
+    int classes, present;     /* C; those that have documents */
     const char *const *names; /* (C), borrowed */
     double loss;
     wilson_share accuracy;

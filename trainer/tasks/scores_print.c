@@ -46,6 +46,9 @@ static void print_classes(FILE *out, const scores *s)
     for (int i = 0; i < 2; i++)
         fprintf(out, "%-24s%10.4f%10.4f%10.4f\n", names[i], averages[i]->precision, averages[i]->recall,
                 averages[i]->f1);
+    if (s->present < s->classes)
+        fprintf(out, "no document here is of %d of the %d classes; the means leave %s out\n",
+                s->classes - s->present, s->classes, s->classes - s->present == 1 ? "it" : "them");
 }
 
 static void print_confusion(FILE *out, const scores *s)
