@@ -358,6 +358,17 @@ static status check_folders(const tree *t, const candidate *kept, size_t n, erro
     return STATUS_OK;
 }
 
+/* Files that would be documents if there were no splits; what stands in a folder of a split itself would not. */
+static uint64_t count_outside(const tree *t)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; t->split_seen && i < t->count; i++) {
+        const candidate *c = &t->all[i];
+        n += !c->folder && c->split < 0 && split_of(c->key, strcspn(c->key, "/")) < 0;
+    }
+    return n;
+}
+
 static status arrange(tree *t, error *e)
 {
     candidate *kept = malloc((t->count + 1) * sizeof *kept);
@@ -391,7 +402,7 @@ static status arrange(tree *t, error *e)
 }
 
 status tree_read(document_set *set, char *const *sources, int count, const tree_rules *rules,
-                 uint64_t *passed_over, uint64_t *replaced, error *e)
+                 tree_report *report, error *e)
 {
     tree t = {.set = set, .rules = rules, .sources = sources, .first = documents_count(set)};
     status s = STATUS_OK;
@@ -410,8 +421,8 @@ status tree_read(document_set *set, char *const *sources, int count, const tree_
         s = fail(e, STATUS_BAD_DATA, "%s", t.doubt.text);
     if (s == STATUS_OK)
         s = arrange(&t, e);
-    *passed_over = t.passed_over;
-    *replaced = t.replaced;
+    *report =
+        (tree_report){.passed_over = t.passed_over, .outside = count_outside(&t), .replaced = t.replaced};
     for (size_t i = 0; i < t.count; i++)
         free(t.all[i].path);
     free(t.all);

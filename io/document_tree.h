@@ -35,9 +35,13 @@ typedef struct tree_rules {
 extern const char *const tree_imdb_labels[]; /* "neg", "pos" */
 #define TREE_IMDB_UNLABELLED "unsup"
 
-/* Adds the documents of all sources to the set.  *passed_over: .txt files that are in no place for a document;
- * *replaced: invalid parts that became U+FFFD. */
+typedef struct tree_report {
+    uint64_t passed_over; /* files that are in no place for a document */
+    uint64_t outside;     /* of them LABEL/NAME.txt outside of the splits that others stand in */
+    uint64_t replaced;    /* invalid parts that became U+FFFD */
+} tree_report;
+/* Adds the documents of all sources to the set. */
 status tree_read(document_set *set, char *const *sources, int count, const tree_rules *rules,
-                 uint64_t *passed_over, uint64_t *replaced, error *e);
+                 tree_report *report, error *e);
 
 #endif

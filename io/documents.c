@@ -58,14 +58,24 @@ static bool add_id(document_set *set, uint32_t id)
     return true;
 }
 
+static status refuse_label(const document_text *t, error *e)
+{
+    char *place = escape_text(t->place, strlen(t->place), strlen(t->place));
+    char *label = escape_text((const char *)t->label, t->label_bytes, 40);
+    BUG_IF(place == NULL || label == NULL, "out of memory for a label");
+    status s = fail(e, STATUS_BAD_DATA,
+                    "%s: a label is UTF-8 of at most %d bytes, without control characters: \"%s\"", place,
+                    DOCUMENTS_LABEL_BYTES, label);
+    free(place);
+    free(label);
+    return s;
+}
+
 /* The place of a label in its table; the first one to be seen is remembered for messages. */
 static status place_label(document_set *set, const document_text *t, uint32_t *label, error *e)
 {
-    const char *name = (const char *)t->label;
-    if (t->label_bytes > DOCUMENTS_LABEL_BYTES || !escape_clean(name, t->label_bytes))
-        return fail(e, STATUS_BAD_DATA,
-                    "%s: a label has at most %d bytes and no control characters: \"%.*s\"", t->place,
-                    DOCUMENTS_LABEL_BYTES, (int)(t->label_bytes < 40 ? t->label_bytes : 40), name);
+    if (t->label_bytes > DOCUMENTS_LABEL_BYTES || !escape_clean((const char *)t->label, t->label_bytes))
+        return refuse_label(t, e);
     if (!word_table_place(&set->labels, t->label, t->label_bytes, label))
         return no_memory(set, t, e);
     if (*label >= DOCUMENTS_LABELS_MAX)

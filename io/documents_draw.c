@@ -177,12 +177,15 @@ static uint64_t rounded(double share, uint64_t n)
     return (uint64_t)floor(share * (double)n + 0.5);
 }
 
+enum { LABELS_OF_FEW = 10 }; /* more of them than half the documents are texts, most likely */
+
 static status check_shares(double share, const documents_report *r, error *e)
 {
-    uint64_t held = 0;
+    uint64_t held = 0, all = 0;
     for (uint32_t i = 0; i < r->labels; i++) {
         uint64_t n = r->by_label[i][SPLIT_TRAIN], out = rounded(share, n);
         held += out;
+        all += n;
         int bytes;
         const char *name = label_text(r, i, &bytes);
         if (out >= n)
@@ -191,6 +194,12 @@ static status check_shares(double share, const documents_report *r, error *e)
                         " documents to train on, and --valid-share %g takes all",
                         bytes, name, n, share);
     }
+    if (held == 0 && r->labels > LABELS_OF_FEW && all < 2 * (uint64_t)r->labels)
+        return fail(e, STATUS_BAD_DATA,
+                    "%u labels for %" PRIu64
+                    " documents, too few of each to hold out a validation split: are the columns of "
+                    "text and label exchanged (--text-column, --label-column)?",
+                    r->labels, all);
     if (held == 0)
         return fail(
             e, STATUS_BAD_DATA,

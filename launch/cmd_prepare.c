@@ -49,12 +49,15 @@ static const char help[] =
     "      --max-vocab N        at most N words, <eos> and <unk> included (no limit; documents: 30000)\n"
     "      --vocab FILE         this vocabulary, in this order: one word a line, or a corpus (*.h5)\n"
     "      --invalid HOW        invalid UTF-8 is an error (error, the default) or becomes U+FFFD (replace)\n"
-    "      --threads N          threads (OMP_NUM_THREADS, or all cores); the corpus does not depend on it\n"
+    "      --threads N          ptb, wikitext, text: threads (OMP_NUM_THREADS, or all cores); the corpus "
+    "does not "
+    "depend on it\n"
     "      --seed N             grammar: other sentences; documents: another draw and order (1)\n"
     "      --tokens N           grammar: of all splits together, 90, 5 and 5 % (1000000)\n"
     "      --lower YES          documents: lower-case them (yes, the default) or not (no)\n"
     "      --valid-share X      documents without validation split: this share of each label's training "
-    "documents (0.1)\n"
+    "documents (0.1);\n"
+    "                           no test split is drawn: --test names one, or test/LABEL/*.txt\n"
     "      --with-unsup         imdb: the unlabelled reviews join the training split, for language models\n"
     "      --text-column NAME   labelled, a table: its column by header or number from 1; in .jsonl the key "
     "(text)\n"
@@ -291,8 +294,10 @@ static status prepare_text(prepare_options *o, char **sources, int count, error 
         return s;
     prepare_sweep(o->job.out);
     s = prepare_run(&o->job, &report, e);
-    if (s == STATUS_OK)
+    if (s == STATUS_OK) {
         print_report(o, &report);
+        prepare_warn_vocabulary(report.vocab_size, report.oov[SPLIT_TRAIN]);
+    }
     return s;
 }
 

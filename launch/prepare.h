@@ -56,4 +56,9 @@ status prepare_check_output(const prepare_options *o, error *e);
 /* Removes what a killed one left beside the output. */
 void prepare_sweep(const char *out);
 
+/* On stderr, beside a corpus that is made. */
+void prepare_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Warns of a vocabulary that has no word of the training split, of which so many tokens are unknown. */
+void prepare_warn_vocabulary(uint32_t size, uint64_t unknown);
+
 #endif

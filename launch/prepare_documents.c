@@ -12,17 +12,28 @@
 #include <string.h>
 
 enum { MIN_COUNT = 2, MAX_VOCAB = 30000 };
+enum { LABELS_NAMED = 5 }; /* in warnings */
 
 static const char *const names[] = {
     [SPLIT_TRAIN] = "train and valid", [SPLIT_VALID] = "train and test", [SPLIT_TEST] = "valid and test"};
+
+/* Options of other formats. */
+static const struct {
+    int option;
+    const char *name, *why;
+} of_others[] = {{OPT_SPLIT, "--split", "; --valid-share holds out a validation split"},
+                 {OPT_THREADS, "--threads", ", which one thread makes"},
+                 {OPT_TOKENS, "--tokens", ""}};
 
 static status check_options(const prepare_options *o, bool imdb, error *e)
 {
     if (o->job.texts.level != LEVEL_WORD)
         return fail(e, STATUS_USAGE, "--level %s: documents are cut into words",
                     text_level_names[o->job.texts.level]);
-    if (prepare_given(o, OPT_SPLIT, OPT_THREADS) || prepare_given(o, OPT_TOKENS, OPT_TOKENS))
-        return fail(e, STATUS_USAGE, "--split, --threads and --tokens do not go with format %s", o->format);
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)
+        if (prepare_given(o, of_others[i].option, of_others[i].option))
+            return fail(e, STATUS_USAGE, "%s does not go with format %s%s", of_others[i].name, o->format,
+                        of_others[i].why);
     if (!imdb && o->with_unsup)
         return fail(
             e, STATUS_USAGE,
@@ -105,7 +116,7 @@ static status read_tables(document_set *set, const prepare_options *o, progress 
 }
 
 static status read_trees(document_set *set, const prepare_options *o, char **sources, int count,
-                         progress *bar, uint64_t *passed_over, uint64_t *replaced, error *e)
+                         progress *bar, tree_report *report, error *e)
 {
     bool imdb = strcmp(o->format, "imdb") == 0;
     const tree_rules rules = {.labels = imdb ? tree_imdb_labels : NULL,
@@ -113,7 +124,7 @@ static status read_trees(document_set *set, const prepare_options *o, char **sou
                               .must_split = imdb,
                               .replace_invalid = o->job.replace_invalid,
                               .bar = bar};
-    return tree_read(set, sources, count, &rules, passed_over, replaced, e);
+    return tree_read(set, sources, count, &rules, report, e);
 }
 
 static void print_splits(const documents_report *r)
@@ -143,9 +154,9 @@ static void print_labels(const documents_report *r)
         printf("%-20s %10" PRIu64 "\n", "(none)", unlabelled);
 }
 
-static void print_report(const prepare_options *o, const documents_report *r, uint64_t replaced,
-                         uint64_t passed_over)
+static void print_report(const prepare_options *o, const documents_report *r, const tree_report *read)
 {
+    const uint64_t passed_over = strcmp(o->format, "imdb") == 0 ? 0 : read->passed_over;
     print_splits(r);
     print_labels(r);
     printf("\nvocabulary  %12" PRIu32 "\n", r->vocab_size);
@@ -158,27 +169,48 @@ static void print_report(const prepare_options *o, const documents_report *r, ui
         printf("duplicates  %12" PRIu64 "  texts stand under more than one label\n", r->contradicting);
     if (passed_over > 0)
         printf("passed over %12" PRIu64 "  files beside the documents\n", passed_over);
-    if (replaced > 0)
-        printf("replaced    %12" PRIu64 "  invalid parts, by U+FFFD\n", replaced);
+    if (read->replaced > 0)
+        printf("replaced    %12" PRIu64 "  invalid parts, by U+FFFD\n", read->replaced);
     printf("wrote       %s\n", o->job.out);
+}
+
+/* A corpus that is made, and hardly the one that was wanted. */
+static void print_warnings(const documents_report *r, const tree_report *read)
+{
+    int unheld = 0;
+    for (uint32_t i = 0; r->held_out > 0 && i < r->labels; i++)
+        if (r->by_label[i][SPLIT_VALID] == 0 && unheld++ < LABELS_NAMED) {
+            char *label = escape_text((const char *)r->label_blob + r->label_start[i],
+                                      (size_t)(r->label_start[i + 1] - r->label_start[i]), 40);
+            BUG_IF(label == NULL, "out of memory for a label");
+            prepare_warn("no document of %s is held out, so no validation sees that class", label);
+            free(label);
+        }
+    if (unheld > LABELS_NAMED)
+        prepare_warn("nor of %d other labels", unheld - LABELS_NAMED);
+    if (read->outside > 0)
+        prepare_warn(
+            "files LABEL/NAME.txt outside of {train,valid,test}/, where others stand, are left out: %" PRIu64,
+            read->outside);
+    prepare_warn_vocabulary(r->vocab_size, r->oov[SPLIT_TRAIN]);
 }
 
 /* Reads, then writes; every failure on the way leaves nothing. */
 static status make_corpus(prepare_options *o, bool tree, char **sources, int count, error *e)
 {
     documents_report report;
-    uint64_t passed_over = 0, replaced = 0;
+    tree_report read = {0};
     document_set *set = documents_new(!o->keep_case);
     progress *bar = o->job.progress ? progress_open("preparing", 0, "documents") : NULL;
-    status s = tree ? read_trees(set, o, sources, count, bar, &passed_over, &replaced, e)
-                    : read_tables(set, o, bar, &replaced, e);
+    status s = tree ? read_trees(set, o, sources, count, bar, &read, e)
+                    : read_tables(set, o, bar, &read.replaced, e);
     if (s == STATUS_OK) {
         documents_job job = {.format = o->format,
                              .rules = o->job.rules,
                              .vocab_path = o->job.vocab_path,
                              .valid_share = o->valid_share,
                              .seed = o->seed,
-                             .replaced = replaced,
+                             .replaced = read.replaced,
                              .out = o->job.out};
         if (o->job.vocab_path == NULL && job.rules.min_count == 0)
             job.rules.min_count = MIN_COUNT;
@@ -189,7 +221,8 @@ static status make_corpus(prepare_options *o, bool tree, char **sources, int cou
     progress_close(bar);
     documents_free(set);
     if (s == STATUS_OK) {
-        print_report(o, &report, replaced, strcmp(o->format, "imdb") == 0 ? 0 : passed_over);
+        print_report(o, &report, &read);
+        print_warnings(&report, &read);
         documents_report_free(&report);
     }
     return s;

@@ -83,6 +83,27 @@ trees() {
     expect_text "without the unlabelled ones" out '^train +36 '
 }
 
+# Corpora that are made, and hardly wanted.
+warned() {
+    { table 20; printf '41\tSo rare\trare\n'; } >rare.tsv
+    unroll prepare labelled rare.tsv -o rare.h5 -q
+    expect_code "a class of one document" 0
+    expect_lines "it" err 1 '^unroll prepare: warning: no document of rare is held out'
+    tree beside 3 && tree beside/train 10
+    unroll prepare labelled beside -o beside.h5 -q
+    expect_code "documents outside of the splits" 0
+    expect_lines "they" err 1 '^unroll prepare: warning: files LABEL/NAME.txt outside of .* are left out: 6$'
+    for i in $(seq 20); do printf 'w%dx\tgood\nv%dx\tbad\n' "$i" "$i"; done >once.tsv
+    unroll prepare labelled once.tsv --no-header -o once.h5 -q
+    expect_code "no word twice" 0
+    expect_lines "it" err 1 '^unroll prepare: warning: the vocabulary is <eos> and <unk> alone'
+    cut -f 1 once.tsv >once.txt
+    unroll prepare text once.txt --min-count 2 -o once-text.h5 -q
+    expect_lines "in a text" err 1 '^unroll prepare: warning: the vocabulary is <eos> and <unk> alone'
+    unroll prepare text once.txt -o every.h5 -q
+    expect_silent "a text of words" err
+}
+
 refused() {
     table 5 >t.tsv
     tree d 3
@@ -126,6 +147,15 @@ refused() {
     expect_refusal "a class without example" 3 'd: none holds no .txt file: a class without example' prepare labelled d -o x.h5 -q
     expect_refusal "no reviews" 3 'd: holds no document \(\{train,test\}' prepare imdb d -o x.h5 -q
     expect_refusal "characters" 2 '--level char: documents are cut into words' prepare labelled t.tsv --level char -o x.h5 -q
+    for option in "--split 8,1,1" "--threads 1" "--tokens 100000"; do
+        # shellcheck disable=SC2086 # two words
+        expect_refusal "$option for a table" 2 "prepare: ${option% *} does not go with format labelled" prepare labelled t.tsv $option -o x.h5 -q
+    done
+    table 20 | awk -F '\t' -v OFS='\t' 'NR > 1 { print $3, $2 }' >swapped.tsv
+    expect_refusal "columns exchanged" 3 '40 labels for 40 documents, .*: are the columns of text and label exchanged' \
+        prepare labelled swapped.tsv --no-header -o x.h5 -q
+    mkdir -p $'e/c\xe9' && echo text >$'e/c\xe9/1.txt'
+    expect_refusal "a label that is no UTF-8" 3 'e/c\\xe9/1.txt: a label is UTF-8 .*: "c\\xe9"' prepare labelled e -o x.h5 -q
     expect_refusal "--with-unsup for a table" 2 '--with-unsup goes with format imdb' prepare labelled t.tsv --with-unsup -o x.h5 -q
     expect_refusal "columns for a folder" 2 'go with a table; d is none' prepare labelled d --no-header -o x.h5 -q
     expect_refusal "a share of all" 2 '--valid-share: "1" is no number from 0 to 0.9' prepare labelled t.tsv --valid-share 1 -o x.h5 -q
@@ -149,4 +179,4 @@ stopped() {
     expect_same "TERM leaves nothing" "$(listing)" "$before"
 }
 
-sections tables trees refused stopped
+sections tables trees warned refused stopped

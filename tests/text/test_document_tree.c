@@ -75,13 +75,12 @@ static void remove_tree(const char *folder)
 
 /* Prepares sources and gives the digest of the file's bytes. */
 static status prepare_tree(char *const *sources, int count, const tree_rules *rules, char digest[SHA256_HEX],
-                           documents_report *report, uint64_t *passed_over, error *e)
+                           documents_report *report, tree_report *read, error *e)
 {
     document_set *set = documents_new(true);
-    uint64_t replaced = 0;
     documents_job job = {
         .format = "labelled", .rules = {.min_count = 1, .from_all = true}, .seed = 1, .out = out};
-    status s = tree_read(set, sources, count, rules, passed_over, &replaced, e);
+    status s = tree_read(set, sources, count, rules, read, e);
     if (s == STATUS_OK)
         s = documents_write(set, &job, report, e);
     documents_free(set);
@@ -103,16 +102,17 @@ static void test_directory_is_archive(void **state)
     char want[SHA256_HEX], got[SHA256_HEX], folder[512], archive[512];
     const tree_rules rules = {.labels = NULL};
     documents_report report;
-    uint64_t passed_over;
+    tree_report read;
     error e = {0};
     snprintf(folder, sizeof folder, "%s", scratch_path("tree"));
     unpack(folder, members, MEMBERS);
     char *sources[] = {folder};
-    if (prepare_tree(sources, 1, &rules, want, &report, &passed_over, &e) != STATUS_OK)
+    if (prepare_tree(sources, 1, &rules, want, &report, &read, &e) != STATUS_OK)
         fail_msg("%s", e.text);
     assert_int_equal(report.documents[SPLIT_TRAIN], 5);
     assert_int_equal(report.documents[SPLIT_TEST], 2);
-    assert_int_equal(passed_over, 5); /* urls.txt, notes, README, x.txt, notes.txt; not what is hidden */
+    assert_int_equal(read.passed_over, 5); /* urls.txt, notes, README, x.txt, notes.txt; not what is hidden */
+    assert_int_equal(read.outside, 2);     /* x.txt and notes.txt */
     documents_report_free(&report);
     remove_tree(folder);
 
@@ -128,10 +128,11 @@ static void test_directory_is_archive(void **state)
             snprintf(archive, sizeof archive, "%s", scratch_path("a.packed"));
             archive_make(archive, kinds[k], list, MEMBERS);
             sources[0] = archive;
-            if (prepare_tree(sources, 1, &rules, got, &report, &passed_over, &e) != STATUS_OK)
+            if (prepare_tree(sources, 1, &rules, got, &report, &read, &e) != STATUS_OK)
                 fail_msg("%s of %s: %s", kinds[k], prefixes[p], e.text);
             assert_string_equal(got, want);
-            assert_int_equal(passed_over, 5);
+            assert_int_equal(read.passed_over, 5);
+            assert_int_equal(read.outside, 2);
             documents_report_free(&report);
             unlink(archive);
         }
@@ -157,9 +158,9 @@ static void test_imdb_rules(void **state)
         const tree_rules rules = {
             .labels = tree_imdb_labels, .unlabelled = with ? TREE_IMDB_UNLABELLED : NULL, .must_split = true};
         documents_report r;
-        uint64_t passed_over;
+        tree_report read;
         error e = {0};
-        if (prepare_tree(sources, 2, &rules, digest, &r, &passed_over, &e) != STATUS_OK)
+        if (prepare_tree(sources, 2, &rules, digest, &r, &read, &e) != STATUS_OK)
             fail_msg("%s", e.text);
         assert_int_equal(r.documents[SPLIT_TRAIN], 2 + with);
         assert_int_equal(r.unlabelled[SPLIT_TRAIN], with);
@@ -218,9 +219,9 @@ static void test_tree_mistakes(void **state)
             char *sources[] = {path};
             const tree_rules rules = {.labels = NULL};
             documents_report report;
-            uint64_t passed_over;
+            tree_report read;
             error e = {0};
-            status s = prepare_tree(sources, 1, &rules, digest, &report, &passed_over, &e);
+            status s = prepare_tree(sources, 1, &rules, digest, &report, &read, &e);
             if (s != STATUS_BAD_DATA || strstr(e.text, cases[i].sentence) == NULL)
                 fail_msg("case %zu: \"%s\" instead of \"%s\"", i, e.text, cases[i].sentence);
             archive ? (void)unlink(path) : remove_tree(path);
@@ -237,10 +238,10 @@ static void test_same_file_twice(void **state)
     archive_make(path, "tar", list, 2);
     char *sources[] = {path, path};
     documents_report report;
-    uint64_t passed_over;
+    tree_report read;
     error e = {0};
     const tree_rules rules = {.labels = NULL};
-    assert_int_equal(prepare_tree(sources, 2, &rules, digest, &report, &passed_over, &e), STATUS_BAD_DATA);
+    assert_int_equal(prepare_tree(sources, 2, &rules, digest, &report, &read, &e), STATUS_BAD_DATA);
     assert_non_null(strstr(e.text, "neg/1.txt is there twice"));
     unlink(path);
 }

@@ -370,9 +370,11 @@ static void test_bad_documents(void **state)
         {{.label = (const uint8_t *)"x", .label_bytes = 1, .text = (const uint8_t *)" ", .bytes = 1},
          "here:7: an empty document"},
         {{.label = (const uint8_t *)"a\tb", .label_bytes = 3, .text = (const uint8_t *)"t", .bytes = 1},
-         "here:7: a label has at most 255 bytes and no control characters"},
+         "here:7: a label is UTF-8 of at most 255 bytes, without control characters: \"a\\x09b\""},
+        {{.label = (const uint8_t *)"c\xe9", .label_bytes = 2, .text = (const uint8_t *)"t", .bytes = 1},
+         "here:7: a label is UTF-8 of at most 255 bytes, without control characters: \"c\\xe9\""},
         {{.label = (const uint8_t *)long_label, .label_bytes = 256, .text = (const uint8_t *)"t", .bytes = 1},
-         "here:7: a label has at most 255 bytes"},
+         "here:7: a label is UTF-8 of at most 255 bytes"},
         {{.split = SPLIT_TEST, .text = (const uint8_t *)"t", .bytes = 1}, "here:7: has no label"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {

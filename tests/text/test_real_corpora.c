@@ -84,10 +84,10 @@ static void check_reviews(double valid_share, bool with_unsup)
                                .seed = 1,
                                .out = scratch_path("c.h5")};
     documents_report r;
-    uint64_t passed_over, replaced;
+    tree_report read;
     error e = {0};
     document_set *set = documents_new(true);
-    if (tree_read(set, sources, with_unsup ? 2 : 1, &rules, &passed_over, &replaced, &e) != STATUS_OK ||
+    if (tree_read(set, sources, with_unsup ? 2 : 1, &rules, &read, &e) != STATUS_OK ||
         documents_write(set, &job, &r, &e) != STATUS_OK)
         fail_msg("%s", e.text);
     uint64_t held = valid_share > 0 ? 1250 : 0;
