@@ -95,7 +95,7 @@ const config_key config_schema[] = {
      ROW("", "", FIXED,
          "factors on the losses of the classes: balanced (by their counts), or comma-separated numbers in "
          "the "
-         "order of the labels; empty: all 1")},
+         "order of the labels, as one text (\"1,2.5\"); empty: all 1")},
     {AT(classify, max_length), INT(0, 1e6), WITH("task.name=classify"),
      ROW("auto", "tokens", FIXED,
          "a longer document is cut to so many; 0 or auto: not at all, 512 if bidirectional")},

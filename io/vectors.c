@@ -4,6 +4,7 @@
 #include "io/escape.h"
 #include "io/source.h"
 
+#include <errno.h>
 #include <float.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -210,8 +211,11 @@ static bool is_header(const char *line, const char *end)
 static status take_header(job *j, const char *line, error *e)
 {
     char *at = (char *)(uintptr_t)line;
-    j->announced = strtoull(at, &at, 10); /* what does not fit becomes the largest, which no file has */
+    errno = 0;
+    j->announced = strtoull(at, &at, 10);
     uint64_t dimension = strtoull(at, NULL, 10);
+    if (errno != 0)
+        return bad_line(j, "a header with a number of more than 64 bits", e);
     if (dimension == (uint64_t)j->E && j->announced > 0)
         return STATUS_OK;
     return fail(e, STATUS_BAD_DATA,
@@ -245,7 +249,7 @@ static status read_lines(job *j, error *e)
 static status open_source(source **s, const char *path, error *e)
 {
     source_place place = {0};
-    status r = source_single(&place, path, e);
+    status r = source_piped(&place, path) ? STATUS_OK : source_single(&place, path, e);
     if (r == STATUS_OK)
         r = source_open(s, &place, e);
     source_place_free(&place);

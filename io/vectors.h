@@ -8,7 +8,8 @@
  * with LF or CRLF; a byte order mark is skipped.  The last E fields of a line are the vector and what stands
  * in front of them is the word, which may hold blanks (GloVe's of Common Crawl do), but whose last part is no
  * number then.  Words are byte strings, compared as they are: nothing is lower-cased.  The file may be packed
- * as io/source.h allows, an archive of one member too; it is read once, as a stream, in 1 MiB of memory.
+ * as io/source.h allows, an archive of one member too; it is read once, as a stream (it may be a
+ * pipe), in 1 MiB of memory.
  *
  * Numbers are decimal, as strtod reads them in the "C" locale, and are rounded once, to the nearest float.
  * What is too small for a normal float becomes 0, as the kernels would have it, so that nothing that follows

@@ -149,8 +149,8 @@ static status read_prompt(const inference *f, const char *prompt, uint32_t **ids
     *ids = malloc((n + 1) * sizeof **ids);
     *count = 0;
     status s = block.bytes && *ids ? STATUS_OK : fail(e, STATUS_NO_MEMORY, "no memory for the prompt");
-    if (s == STATUS_OK && text_check(&block, level_of(f), false, NULL, e) != STATUS_OK)
-        s = fail(e, STATUS_USAGE, "--prompt: is not valid UTF-8");
+    if (s == STATUS_OK && (s = text_check(&block, level_of(f), false, NULL, e)) == STATUS_BAD_DATA)
+        s = fail(e, STATUS_USAGE, "%s", e->text);
     token_reader t = {.at = block.bytes, .end = block.bytes + n, .level = level_of(f)};
     word_reader raw = {block.bytes, block.bytes + n, f->lower};
     uint8_t cut[TEXT_WORD_MAX];

@@ -300,6 +300,9 @@ beginnings() {
     for n in 2 3; do
         train_on $n 1 v$n --set train.steps=$((n == 2 ? 12 : 5)) --set model.vectors=v.txt
     done
+    train_on 1 1 piped --set train.steps=12 --set model.vectors=<(cat v.txt)
+    expect_code "vectors through a pipe" 0
+    expect_same "they are the same" "$(digest piped)" "$(digest v1)"
     rm v.txt
     train_on 2 1 v3 --set train.steps=12 --set model.vectors=v.txt --resume auto
     expect_same "on 2 ranks: the same bits" "$(digest v2)" "$(digest v1)"

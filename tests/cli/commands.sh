@@ -206,7 +206,8 @@ sampling() {
     expect_same "a text of 60 tokens" "$(sample --temperature 0 --prompt the | wc -w)" 61
     expect_same "the prompt stands in front" "$(sample --prompt 'the dog' | head -n 1 | cut -d ' ' -f 1,2)" "the dog"
     expect_other "and steers what follows" "$(sample --prompt 'the dog' | cut -d ' ' -f 3-)" "$(sample --prompt 'the dogs' | cut -d ' ' -f 3-)"
-    expect_refusal "a prompt that is no UTF-8" 2 '--prompt: is not valid UTF-8$' sample r --prompt $'the \xff'
+    expect_refusal "a prompt that is no UTF-8" 2 '--prompt:1:5: byte 0xff is not valid UTF-8' sample r --prompt $'the \xff'
+    expect_refusal "a prompt of one huge word" 2 '--prompt:1:1: a word of more than 65536 bytes' sample r --prompt "$(printf '%070000d' 0)"
     expect_refusal "a prompt with an unknown word" 2 '"xyzzy" is not in the vocabulary' sample r --prompt 'the xyzzy'
     unroll train c.yaml --threads 1 --set run.dir=back --set train.steps=5 --set data.direction=backward
     expect_refusal "a model that reads backward" 4 'back/ckpt-0000000005.h5: has data.direction = backward' sample back
