@@ -128,6 +128,20 @@ status eval_check_output(const char *option, const char *path, const inference *
     return s == STATUS_OK ? models_not_over(models, count, option, path, e) : s;
 }
 
+status eval_check_split(const eval_arguments *a, const corpus *c, error *e)
+{
+    char there[64] = "";
+    if (c->tokens[a->split] > 0)
+        return STATUS_OK;
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (c->tokens[i] > 0) {
+            const size_t used = strlen(there);
+            snprintf(there + used, sizeof there - used, "%s--split %s", used ? ", " : "", split_names[i]);
+        }
+    return fail(e, STATUS_BAD_DATA, "%s: has no %s split; there is %s", c->file.path, split_names[a->split],
+                *there ? there : "none");
+}
+
 status eval_same_corpus(const corpus *c, comm *g, error *e)
 {
     int odd;
@@ -163,6 +177,8 @@ static status open_all(evaluation *v, const session *job, error *e)
         s = eval_check_output("--each", a->each, v->model, 1, &v->corpus, e);
     if (s == STATUS_OK)
         s = inference_same_words(v->model, &v->corpus, e);
+    if (s == STATUS_OK)
+        s = eval_check_split(a, &v->corpus, e);
     bool backward = v->model->config.data.direction == DIRECTION_BACKWARD;
     if (s == STATUS_OK && a->split == SPLIT_TEST && !backward) /* a verb agrees with what stands before it */
         s = agreement_open(&v->corpus, &v->agreement, e);

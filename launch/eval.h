@@ -19,6 +19,9 @@ typedef struct eval_arguments {
 status eval_check_output(const char *option, const char *path, const inference *models, int count,
                          const corpus *c, error *e);
 
+/* BAD_DATA names the splits that the corpus has, unless it has the one that is asked for. */
+status eval_check_split(const eval_arguments *a, const corpus *c, error *e);
+
 /* Collective.  BAD_DATA unless all ranks have the same corpus. */
 status eval_same_corpus(const corpus *c, comm *g, error *e);
 

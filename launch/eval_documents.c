@@ -58,6 +58,8 @@ static status open_all(evaluation *v, const session *job, error *e)
     v->corpus_open = s == STATUS_OK;
     for (int i = 0; s == STATUS_OK && i < a->models.count; i++)
         s = check_model(v, &v->model[i], e);
+    if (s == STATUS_OK)
+        s = eval_check_split(a, &v->corpus, e);
     if (s == STATUS_OK && comm_rank(g) == 0)
         s = check_outputs(v, e);
     s = comm_agree(g, s, e);

@@ -190,7 +190,7 @@ evaluates() {
     unroll eval forward --data t.h5 --split valid --last
     expect_text "another split" out '^t.h5: valid, 72 labelled documents'
     unroll prepare labelled train.tsv --vocab t.h5 -q -o untested.h5
-    expect_refusals "a split that is not there" 3 'untested.h5: has no labelled document in its test split; documents are in train: [0-9]+, valid: [0-9]+, test: 0' eval forward --data untested.h5
+    expect_refusals "a split that is not there" 3 'untested.h5: has no test split; there is --split train, --split valid$' eval forward --data untested.h5
     expect_refusals "other words" 4 'forward/best-.*prepare the text with --vocab' eval forward --data two.h5
     expect_refusal_of_ranks 3 "more ranks than rows" 2 '3 ranks for 2 rows' eval forward --data t.h5 --batch-size 2
     write_config lm.yaml lm && unroll train lm.yaml --threads 1 --set train.steps=3
