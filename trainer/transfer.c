@@ -10,6 +10,7 @@
 typedef struct source {
     container file;
     bool is_open;
+    config config;
     vocabulary vocab;
     int64_t *row;                  /* of each of our words: its id there, or -1 */
     bool same_words, same_outputs; /* word by word; what the rows of decoder.* stand for */
@@ -56,28 +57,52 @@ static status compare_outputs(source *f, const config *c, const vocabulary *labe
 static void close_source(source *f)
 {
     free(f->row);
+    config_free(&f->config);
     vocabulary_free(&f->vocab);
     if (f->is_open)
         container_close(&f->file);
 }
 
-/* Weights of another cell may fit by shape and mean nothing. */
-static status check_cell(const source *f, const config *c, bool *turned, error *e)
+static status differs(const source *f, const config *c, const char *section, const char *name, error *e)
 {
-    config theirs;
-    config_init(&theirs);
-    status s = checkpoint_config(&f->file, &theirs, e);
-    bool other_cell = theirs.model.cell != c->model.cell;
-    if (s == STATUS_OK && (other_cell || theirs.model.reset != c->model.reset)) {
-        const config_key *key = config_find("model", other_cell ? "cell" : "reset");
-        char *there = config_value_text(&theirs, key), *here = config_value_text(c, key);
-        s = fail(e, STATUS_BAD_CONFIG, "%s: has model.%s = %s, this run %s; they must be the same",
-                 f->file.path, key->name, there, here);
-        free(there);
-        free(here);
-    }
-    *turned = theirs.data.direction != c->data.direction;
-    config_free(&theirs);
+    const config_key *key = config_find(section, name);
+    char *there = config_value_text(&f->config, key), *here = config_value_text(c, key);
+    status s = strcmp(there, here) == 0
+                   ? STATUS_OK
+                   : fail(e, STATUS_BAD_CONFIG, "%s: has %s.%s = %s, this run %s; they must be the same",
+                          f->file.path, section, name, there, here);
+    free(there);
+    free(here);
+    return s;
+}
+
+/* Weights of another cell may fit by shape and mean nothing. */
+static status check_cell(source *f, const config *c, bool *turned, error *e)
+{
+    status s = checkpoint_config(&f->file, &f->config, e);
+    if (s == STATUS_OK)
+        s = differs(f, c, "model", "cell", e);
+    if (s == STATUS_OK)
+        s = differs(f, c, "model", "reset", e);
+    *turned = f->config.data.direction != c->data.direction;
+    return s;
+}
+
+/* Where a parameter has another shape: the key that makes it so, rather than the shapes. */
+static status name_key(const source *f, const config *c, const param *q, status s, error *e)
+{
+    static const char *const keys[][2] = {{"model", "hidden"},
+                                          {"model", "embedding"},
+                                          {"model", "bidirectional"},
+                                          {"classify", "hidden"},
+                                          {"classify", "pooling"}};
+    const bool is_head = strncmp(q->name, "head.", 5) == 0;
+    error named = {0};
+    for (size_t i = 0; i < (is_head ? 5 : 3); i++)
+        if (differs(f, c, keys[i][0], keys[i][1], &named) != STATUS_OK) {
+            *e = named;
+            return named.code;
+        }
     return s;
 }
 
@@ -141,12 +166,25 @@ static status take(const source *f, const vocabulary *mine, const param *q, floa
     return s;
 }
 
+/* Parameters of the source that this run has no place for: of layers that are not there, most often. */
+static void count_left(const source *f, const params *list, transfer_report *report)
+{
+    for (size_t i = 0; i < f->file.count; i++) {
+        const char *name = f->file.tensors[i].name;
+        if (strncmp(name, "params/", 7) != 0 || params_find(list, name + 7))
+            continue;
+        if (report->left++ == 0)
+            snprintf(report->left_first, sizeof report->left_first, "%s", name + 7);
+    }
+}
+
 status transfer_parameters(const config *c, const vocabulary *mine, const vocabulary *labels,
                            const params *list, float *value, transfer_report *report, error *e)
 {
     source f = {0};
     char *path = NULL;
     *report = (transfer_report){.words = mine->size};
+    config_init(&f.config);
     status s = store_resolve(c->model.init_from, false, &path, e);
     if (s == STATUS_OK)
         s = open_source(&f, path, mine, e);
@@ -157,8 +195,11 @@ status transfer_parameters(const config *c, const vocabulary *mine, const vocabu
     for (int i = 0; s == STATUS_OK && i < list->count; i++) {
         const param *q = &list->list[i];
         s = take(&f, mine, q, value + q->offset, &report->fate[i], report, e);
+        if (s == STATUS_BAD_CHECKPOINT)
+            s = name_key(&f, c, q, s, e);
     }
     if (s == STATUS_OK) {
+        count_left(&f, list, report);
         snprintf(report->path, sizeof report->path, "%s", path);
         memcpy(report->digest, f.file.digest, sizeof report->digest);
     }
@@ -213,6 +254,9 @@ static void say_parameters(const transfer_report *report, const params *list, ru
         if (report->fate[i] != TRANSFER_TAKEN)
             log_line(log, "%s keeps its initial values: %s", list->list[i].name,
                      report->fate[i] == TRANSFER_ABSENT ? "there is none" : "another output layer");
+    if (report->left > 0)
+        log_line(log, "%d of its parameters have no place here and are left out, %s the first", report->left,
+                 report->left_first);
     if (report->turned)
         log_line(log, "warning: that model reads in the other direction than data.direction here");
 }

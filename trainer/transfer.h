@@ -5,7 +5,8 @@
  *                    (kernels/fill.h); how many is reported.  Tied or not, here or there
  *   decoder.*        the source's where both are of the same task, both vocabularies are the same word by word, and a
  *                    classifier's labels too, and the shapes agree; another output layer keeps its initial values
- *   all others       the source's where it has one of that name; another shape is an error that names both
+ *   all others       the source's where it has one of that name; another shape is an error that names the key
+ *                    that makes it so, or both shapes; what this run has no place for is left out, and counted
  *
  * What the source lacks keeps its initial values.  Nothing else of it is taken: no optimiser state, carried rows or
  * progress.  Its kind of cell must be the run's, which shapes do not tell (tanh or relu; a GRU's reset).
@@ -28,9 +29,11 @@
 typedef enum { TRANSFER_TAKEN, TRANSFER_ABSENT, TRANSFER_OTHER_OUTPUT } transfer_fate;
 
 typedef struct transfer_report {
-    char path[STORE_PATH];          /* the file that was read; "" if none was */
-    char digest[SHA256_HEX];        /* its identity (io/container.h) */
-    bool turned;                    /* it reads in the other direction */
+    char path[STORE_PATH];   /* the file that was read; "" if none was */
+    char digest[SHA256_HEX]; /* its identity (io/container.h) */
+    bool turned;             /* it reads in the other direction */
+    int left;                /* its parameters that this run has no place for, and the first of them */
+    char left_first[PARAM_NAME];
     uint32_t words, unknown;        /* of this run's vocabulary; those that the source does not know */
     transfer_fate fate[PARAMS_MAX]; /* of parameter i of the list */
     vectors_report vectors; /* of the file of word vectors, if that was read; `digest` is then of all rows */

@@ -311,7 +311,9 @@ beginnings() {
     learn tuned --set model.init_from=doclm --set model.hidden=16 --set train.steps=48
     expect_code "a language model of the documents" 0
     expect_text "a language model of the documents" err '^begins with doclm/.* 5 of 7 parameters; of 3[0-9] words 0 are unknown there'
-    expect_text "its output is another" err '^decoder.weight keeps its initial values: another output layer$'
+    expect_refusals "one of another width" 2 'model.init_from: doclm/.*: has model.hidden = 16, this run 24; they must be the same$' \
+        train learn.yaml --set run.dir=wide --set model.init_from=doclm --threads 1
+    expect_text "its output is another" tuned/train.log '^decoder.weight keeps its initial values: another output layer$'
 }
 
 sections learns same_bits settings evaluates examined refused beginnings

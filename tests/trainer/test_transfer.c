@@ -255,6 +255,8 @@ static void test_other_models(void **state)
         expect_kept(&f, p, TRANSFER_ABSENT);
     for (int p = 5; p < 8; p++)
         expect_taken(&f, p);
+    assert_int_equal(f.report.left, 1); /* of four of a layer, rnn.bias_hh_l0 is not here */
+    assert_string_equal(f.report.left_first, "rnn.bias_hh_l0");
     drop(&f);
 }
 
@@ -277,6 +279,18 @@ static void test_refusals(void **state)
     make(&f, source_path, "ab", CELL_RNN_TANH);
     add(&f, "encoder.weight", 2, 7);
     expect_refused(&f, STATUS_BAD_CHECKPOINT, "is f32 (4,3)", "(4,7) is wanted");
+    static const struct {
+        const char *key, *there, *here;
+    } keys[] = {{"model.hidden=77", "has model.hidden = ", ", this run 77;"},
+                {"model.embedding=78", "has model.embedding = ", ", this run 78;"},
+                {"model.bidirectional=true", "has model.bidirectional = false", ", this run true;"}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        error e = {0};
+        make(&f, source_path, "ab", CELL_RNN_TANH);
+        assert_int_equal(config_set(&f.c, keys[i].key, &e), STATUS_OK);
+        add(&f, "rnn.weight_ih_l0", 5, E);
+        expect_refused(&f, STATUS_BAD_CONFIG, keys[i].there, keys[i].here);
+    }
     make(&f, source_path, "ab", CELL_RNN_RELU);
     add(&f, "rnn.weight_hh_l0", H, H);
     expect_refused(&f, STATUS_BAD_CONFIG, "model.cell = rnn_tanh", "rnn_relu");
