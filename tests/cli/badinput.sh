@@ -330,6 +330,14 @@ divergence() {
         expect_same "divergence on $n: status" "$(field nan/status.json state) $(field nan/status.json code) $(field nan/status.json step)" "failed 1 $((step - 1))"
         expect_same "divergence on $n: nothing of that step is saved" "$(step_of "$(newest nan)")" $((step - 1))
         expect "divergence on $n: what was saved is whole" digest nan
+        # A validation may be the first to see it: it is no best one, whatever its accuracy.
+        rm -rf nan
+        "${run[@]}" train c.yaml --set run.dir=nan --set model.cell=rnn_relu --set optim.name=sgd --set optim.lr=1e6 --set optim.clip_norm=0 \
+            --set run.checkpoint_every_steps=1 --set train.eval_every_steps=1 --threads 1
+        expect_code "a validation that is not finite on $n" 1
+        expect_lines "a validation that is not finite on $n" err 1 '^unroll train: the loss of the validation after step [0-9]+ is not finite'
+        step=$(sed -nE 's/.*validation after step ([0-9]+) .*/\1/p' "$work/err" | head -n 1)
+        expect_not "a validation that is not finite on $n: nothing of that step is saved" compgen -G "nan/*$step.h5"
         # Decay makes the parameters grow without the loss: the update of step 4 is the first that overflows.
         rm -rf nan
         "${run[@]}" train c.yaml --set run.dir=nan --set optim.name=sgd --set optim.lr=1e6 --set optim.weight_decay=1e6 --set optim.clip_norm=0 \

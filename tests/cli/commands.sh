@@ -387,6 +387,14 @@ END
 }
 
 # A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
+early_stop() {
+    prepared || return
+    unroll train c.yaml --set run.dir=early --set optim.lr=1e-30 --set train.epochs=9 --set train.steps=0 --set train.early_stop=2 --threads 1
+    expect_code "early stop" 0
+    expect_text "early stop" err '^stopped early: the best validation, after step [0-9]+, is 2 validations ago \(train.early_stop\)$'
+    expect_same "early stop: status" "$(field early/status.json state) $(field early/status.json reason)" "done stopped early"
+}
+
 profiling() {
     local want
     make_corpus p.h5
@@ -442,4 +450,4 @@ END
     expect "the timeline of three ranks" python3 judge.py three.json 3 151 226
 }
 
-sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination speed profiling
+sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination speed early_stop profiling
