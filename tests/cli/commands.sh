@@ -159,7 +159,7 @@ evaluation() {
         "$(printf %.5f "$(grep '"type": "valid"' r/metrics.jsonl | grep -oE '"loss": [0-9.]+' | tail -n 1 | cut -d ' ' -f 2)")"
     unroll eval r --data g.h5 --threads 1 --each no/each
     expect_code "--each into a folder that is not there" 2
-    expect_text "--each into a folder that is not there" err '^unroll eval: --each no/each: .*No such'
+    expect_text "--each into a folder that is not there" err '^unroll eval: --each: no/each: .*No such'
     ln g.h5 link.h5
     expect_refusals "--each over the corpus" 2 '--each link.h5: is the corpus itself' eval r --data g.h5 --batch-size 3 --threads 1 --each link.h5
     expect_refusal "--each over the checkpoint" 2 'each .*: is the checkpoint itself' eval r --last --data g.h5 --threads 1 --each "$(newest r)"
