@@ -303,7 +303,7 @@ speed() {
     expect_refusal "bench of a layer of documents" 2 '^unroll bench: --layer and --documents: one of them' bench --layer --documents
     expect_refusal "bench of words in one direction" 2 '^unroll bench: --unidirectional: is for --documents' bench --unidirectional
     expect_refusal "bench with a word" 2 '^unroll bench: "fast": takes options only' bench fast
-    expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json no/j: cannot be written: No such' bench --json no/j
+    expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json: no/j: cannot create a temporary file beside it: No such' bench --json no/j
     # shellcheck disable=SC2086 # words
     {
         unroll bench $shape --vocabulary 50 --json j
@@ -326,7 +326,14 @@ speed() {
             unroll bench $shape --cell $cell --layers 1
             expect_code "bench of $cell" 0
         done
+        start 1 bench $shape --rounds 10000 --json ended
     }
+    wait_for compgen -G 'ended.tmp.*' >/dev/null
+    count "the objects of bench are begun" $?
+    kill -TERM "$child"
+    finish
+    expect_code "TERM ends bench" 143
+    expect_same "and leaves nothing of them" "$(compgen -G 'ended*' | wc -l)" 0
     command -v python3 >/dev/null || { skip "no python3 here"; return; }
     cat >judge.py <<'END'
 import json, math, sys
