@@ -59,10 +59,16 @@ usage() {
     expect_refusal_of_ranks 2 "unknown option of eval on ranks" 2 '^unroll eval: --colour' eval --colour
     expect_refusal_of_ranks 2 "unknown option of doctor on ranks" 2 '^unroll doctor: .*--colour' doctor --colour
     for c in prepare predict sample inspect config bench; do
-        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process" "$c" --help
+        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process; .*\`env -u OMPI_COMM_WORLD_SIZE unroll $c\`" "$c" --help
     done
     ranks 1 config --help
     expect_code "config under a launcher of one rank" 0
+    # shellcheck disable=SC2016 # the ranks' own shell expands it
+    mpirun -np 2 sh -c '[ $OMPI_COMM_WORLD_RANK = 1 ] || env -u OMPI_COMM_WORLD_SIZE "$0" config --help' "$program" \
+        >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    expect_code "config on one rank, as the refusal advises" 0
+    expect_text "it" out '^usage: unroll config'
     SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 unroll config --help
     expect_code "rank 1 of srun" 2
     expect_silent "it" out
@@ -326,7 +332,7 @@ speed() {
             unroll bench $shape --cell $cell --layers 1
             expect_code "bench of $cell" 0
         done
-        start 1 bench $shape --rounds 10000 --json ended
+        start 1 bench $shape --rounds 1000 --seconds 1 --json ended
     }
     wait_for compgen -G 'ended.tmp.*' >/dev/null
     count "the objects of bench are begun" $?
