@@ -6,6 +6,7 @@
  * after, so that on the thread that makes the file no moment is uncovered; a handler on another thread may look between
  * note and file, and what is made in the instant before the process ends stays. */
 #include "io/disk_internal.h"
+#include "io/progress.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -47,6 +48,7 @@ void disk_forget_temporary(int note)
 /* The default action is in force again (SA_RESETHAND), and not held back (SA_NODEFER): this ends the process. */
 static void remove_and_end(int number)
 {
+    progress_abandon();
     for (int i = 0; i < SLOTS; i++)
         if (atomic_load(&slots[i].state) == FULL)
             unlink(slots[i].name);

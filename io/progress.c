@@ -4,6 +4,7 @@
 #include "io/bug.h"
 #include "io/escape.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 enum { LINE_BYTES = 1024, LABEL_COLUMNS = 60, BAR_COLUMNS = 40, SHORTEST_BAR = 8 };
 /* Between two drawings; least between two plain lines; between plain lines when the total is unknown. */
 static const double DRAW_SECONDS = 0.1, TENTH_SECONDS = 1, BLIND_SECONDS = 60;
+
+/* A line is on the terminal that its bar will draw over: for a handler of signals. */
+static atomic_bool standing;
 
 struct progress {
     char *label, *unit;
@@ -159,6 +163,7 @@ static void draw(progress *p, bool ended)
     size_t fits = escape_fit(line + 1, (size_t)n - 1, width, &columns);
     memcpy(line + 1 + fits, "\033[K", 4); /* erases what a longer line left behind */
     put(line, strlen(line));
+    atomic_store(&standing, true);
     p->shown = true;
     p->drawn = now();
 }
@@ -200,7 +205,15 @@ void progress_start_at(progress *p, uint64_t done)
 
 void progress_erase(progress *p)
 {
-    if (p && p->terminal && p->shown)
+    if (p && p->terminal && p->shown) {
+        put("\r\033[K", 4);
+        atomic_store(&standing, false);
+    }
+}
+
+void progress_abandon(void)
+{
+    if (atomic_load(&standing))
         put("\r\033[K", 4);
 }
 
@@ -223,6 +236,7 @@ void progress_close(progress *p)
     if (p->terminal) {
         draw(p, true);
         put("\n", 1);
+        atomic_store(&standing, false);
     } else if (!p->quiet) {
         print_plain(p, true);
     }
