@@ -250,7 +250,7 @@ places() {
     prepared || return
     unroll predict uni test.tsv && cp "$work/out" all.tsv
     mkfifo pipe
-    cat pipe >piped.tsv &
+    timeout 20 cat pipe >piped.tsv &
     unroll predict uni test.tsv --output pipe
     expect_code "--output into a pipe" 0
     wait $!
