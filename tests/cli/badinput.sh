@@ -214,9 +214,9 @@ unwritable() {
         expect_refusal "run directory in a closed folder" 2 'run.dir: closed/r.*denied' train c.yaml --set run.dir=closed/r --threads 1
         expect_refusal "corpus into a closed folder" 3 'closed/x.h5.*denied' prepare grammar --tokens 1000 -o closed/x.h5
     fi
-    expect_refusals "--each below a folder that is not there" 2 '--each nowhere/each: cannot be written' eval r --data g.h5 --batch-size 3 --each nowhere/each --threads 1
+    expect_refusals "--each below a folder that is not there" 2 '--each: nowhere/each: cannot create a temporary file beside it: No such file' eval r --data g.h5 --batch-size 3 --each nowhere/each --threads 1
     mkdir folder
-    expect_refusals "--each that is a folder" 2 '--each "folder": is no name of a file' eval r --data g.h5 --batch-size 3 --each folder --threads 1
+    expect_refusals "--each that is a folder" 2 '--each: folder: is a folder, where a file is wanted' eval r --data g.h5 --batch-size 3 --each folder --threads 1
     # Only the rank that writes must see the place.
     mkdir -p here/sub there
     mpirun -np 1 --wdir "$PWD/here" "$program" eval "$PWD/r" --data "$PWD/g.h5" --batch-size 2 --each sub/each --threads 1 : \
