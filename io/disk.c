@@ -122,41 +122,56 @@ static status reserve(disk_file *f, uint64_t bytes, error *e)
 
 /* What a name stands for, as far as writing goes.  A rename over /dev/null would put a file in its place, and one over
  * /dev/stdout a file where a link was, though that leads to a regular one. */
-typedef enum { FREE_OR_FILE, STREAM, OTHER } target;
+typedef enum { FREE_OR_FILE, STREAM, OUTPUT, INPUT, OTHER } target;
 
-static target look_at(const char *path, struct stat *st)
+static bool leads_to(int fd, const struct stat *st)
 {
-    struct stat ours;
+    struct stat its;
+    return fstat(fd, &its) == 0 && its.st_dev == st->st_dev && its.st_ino == st->st_ino;
+}
+
+static bool writable(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* *fd becomes the descriptor of an OUTPUT. */
+static target look_at(const char *path, struct stat *st, int *fd)
+{
     if (stat(path, st) != 0)
         return FREE_OR_FILE; /* what else is wrong, the creation tells */
+    for (*fd = STDOUT_FILENO; *fd <= STDERR_FILENO; ++*fd)
+        if (leads_to(*fd, st) && writable(*fd))
+            return OUTPUT;
     if (S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode))
         return STREAM;
     if (!S_ISREG(st->st_mode))
         return OTHER;
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fstat(fd, &ours) == 0 && ours.st_dev == st->st_dev && ours.st_ino == st->st_ino)
-            return STREAM;
-    return FREE_OR_FILE;
+    return leads_to(STDIN_FILENO, st) ? INPUT : FREE_OR_FILE;
 }
 
-static status refuse(const char *path, const struct stat *st, const char *wanted, error *e)
+static status refuse(const char *path, const struct stat *st, target what, const char *wanted, error *e)
 {
     return fail(e, STATUS_IO_FAILED, "%s: is %s, where %s is wanted", path,
                 S_ISDIR(st->st_mode)    ? "a folder"
                 : S_ISFIFO(st->st_mode) ? "a pipe"
-                : S_ISREG(st->st_mode)  ? "where standard input, output or errors go"
+                : what == INPUT         ? "the file that standard input reads"
+                : S_ISREG(st->st_mode)  ? "where standard output or errors go"
                                         : "a device or socket",
                 wanted);
 }
 
 static status create_beside(disk_file *f, const char *path, uint64_t reserve_bytes, error *e)
 {
+    if (*path == 0)
+        return fail(e, STATUS_IO_FAILED, "\"\": is no name of a file");
     *f = (disk_file){.fd = -1, .path = strdup(path)};
     if (f->path == NULL)
         return fail(e, STATUS_NO_MEMORY, "%s: no memory for its name", path);
     status s = temporary_name(&f->temporary, path, e);
     if (s == STATUS_OK) {
-        disk_note_temporary(f->temporary);
+        f->note = disk_note_temporary(f->temporary);
         f->fd = disk_open(f->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
         if (f->fd < 0)
             s = disk_failed(e, path, "create a temporary file beside it");
@@ -171,27 +186,36 @@ static status create_beside(disk_file *f, const char *path, uint64_t reserve_byt
 status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e)
 {
     struct stat st;
+    int fd;
     *f = (disk_file){.fd = -1};
-    return look_at(path, &st) == FREE_OR_FILE ? create_beside(f, path, reserve_bytes, e)
-                                              : refuse(path, &st, "a regular file", e);
+    const target what = look_at(path, &st, &fd);
+    return what == FREE_OR_FILE ? create_beside(f, path, reserve_bytes, e)
+                                : refuse(path, &st, what, "a regular file", e);
+}
+
+/* Opened anew, what our stdout leads to would have a place of its own in the file, and each of the two would write over
+ * the other; a copy of the descriptor shares the place.  What stdio holds back was said before. */
+static int join_output(int fd)
+{
+    if (fd == STDOUT_FILENO)
+        fflush(stdout); /* a failure is the stream's, and who closes it tells */
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 status disk_create_stream(disk_file *f, const char *path, error *e)
 {
     struct stat st;
+    int fd;
     *f = (disk_file){.fd = -1};
-    switch (look_at(path, &st)) {
-    case FREE_OR_FILE:
+    const target what = look_at(path, &st, &fd);
+    if (what == FREE_OR_FILE)
         return create_beside(f, path, 0, e);
-    case OTHER:
-        return refuse(path, &st, "a file", e);
-    case STREAM:
-        break;
-    }
+    if (what == OTHER || what == INPUT)
+        return refuse(path, &st, what, what == INPUT ? "another one" : "a file", e);
     f->path = strdup(path);
     if (f->path == NULL)
         return fail(e, STATUS_NO_MEMORY, "%s: no memory for its name", path);
-    f->fd = disk_open(path, O_WRONLY | O_APPEND | O_NOCTTY, 0);
+    f->fd = what == OUTPUT ? join_output(fd) : disk_open(path, O_WRONLY | O_APPEND | O_NOCTTY, 0);
     if (f->fd >= 0)
         return STATUS_OK;
     status s = disk_failed(e, path, "open for writing");
@@ -203,7 +227,8 @@ status disk_check_stream(const char *path, error *e)
 {
     struct stat st;
     disk_file f;
-    if (look_at(path, &st) == STREAM)
+    int fd;
+    if (look_at(path, &st, &fd) == STREAM)
         return access(path, W_OK) == 0 ? STATUS_OK : disk_failed(e, path, "open for writing");
     status s = disk_create_stream(&f, path, e);
     if (s == STATUS_OK)
@@ -251,8 +276,7 @@ status disk_read_at(disk_file *f, void *bytes, size_t n, uint64_t offset, error 
 
 static void forget(disk_file *f)
 {
-    if (f->temporary != NULL)
-        disk_forget_temporary(f->temporary);
+    disk_forget_temporary(f->note);
     free(f->path);
     free(f->temporary);
     *f = (disk_file){.fd = -1};

@@ -49,6 +49,7 @@ extern const disk_table *disk_calls; /* &disk_system unless a test changed it */
 typedef struct disk_file {
     int fd;
     char *path, *temporary; /* temporary NULL: `path` itself is written */
+    int note;               /* of `temporary`, for disk_clean_on_signals; 0: none */
 } disk_file;
 
 /* Mode 0666 less umask; a link or file of the temporary name is never followed or reused.  With reserve_bytes
@@ -56,8 +57,10 @@ typedef struct disk_file {
  * zeros.  On failure *f is empty. */
 status disk_create(disk_file *f, const char *path, uint64_t reserve_bytes, error *e);
 /* The same for what is written from front to back: each disk_write_at goes on where the last one ended, and nothing is
- * read back.  A pipe or a character device that stands there, and the file that our stdin, stdout or stderr is
- * (/dev/stdout leads to it), is written itself and keeps what it was given; opening a pipe waits for its reader. */
+ * read back.  A pipe or a character device that stands there is written itself; opening a pipe waits for its reader.
+ * Where our stdout or stderr goes (/dev/stdout leads to it), a file too, the bytes go on behind what was written there:
+ * stdout is flushed first, and what is printed later comes later.  The file that is our stdin is refused: it would be
+ * read back. */
 status disk_create_stream(disk_file *f, const char *path, error *e);
 /* Would disk_create_stream be allowed to?  Leaves nothing behind and waits for nobody. */
 status disk_check_stream(const char *path, error *e);
@@ -70,8 +73,8 @@ status disk_commit(disk_file *f, error *e);
 /* Closes and unlinks the temporary; frees f.  Safe after any failure, and twice. */
 void disk_discard(disk_file *f);
 
-/* From now on INT, TERM, HUP and PIPE remove the temporaries that are being made, and then end the process as they
- * would have; XFSZ is ignored, so that beyond a limit on file sizes a write fails.  For commands that have nothing to
+/* From now on INT, TERM, HUP and PIPE remove the temporaries that are being made, erase a bar (io/progress.h), and then
+ * end the process as they would have; XFSZ is ignored, so that beyond a limit on file sizes a write fails.  For commands that have nothing to
  * save: trainer/signals.h is for the others. */
 void disk_clean_on_signals(void);
 

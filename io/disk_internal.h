@@ -13,8 +13,8 @@ char *disk_directory_of(const char *path);
 /* 8 hexadecimal digits and a NUL: host name and process-id namespace, hashed. */
 #define DISK_HOST_TAG 9
 void disk_host_tag(char tag[DISK_HOST_TAG]);
-/* Around the life of a temporary file, for disk_clean_on_signals. */
-void disk_note_temporary(const char *name);
-void disk_forget_temporary(const char *name);
+/* Around the life of a temporary file, for disk_clean_on_signals: the note, or 0 when there is no room for one. */
+int disk_note_temporary(const char *name);
+void disk_forget_temporary(int note);
 
 #endif

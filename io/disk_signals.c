@@ -2,9 +2,11 @@
  * handler can read them.
  *
  * They stand in static memory, since a handler that runs on one thread cannot know what another one frees.  A slot is
- * written by whoever has taken it and read once it is full; a name is noted before its file is there, so that no
- * moment is uncovered. */
+ * written by whoever has taken it and read once it is full.  A name is noted before its file is there and forgotten
+ * after, so that on the thread that makes the file no moment is uncovered; a handler on another thread may look between
+ * note and file, and what is made in the instant before the process ends stays. */
 #include "io/disk_internal.h"
+#include "io/progress.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -22,30 +24,31 @@ static struct {
     char name[PATH_MAX];
 } slots[SLOTS];
 
-void disk_note_temporary(const char *name)
+int disk_note_temporary(const char *name)
 {
     if (strlen(name) >= PATH_MAX)
-        return;
+        return 0;
     for (int i = 0; i < SLOTS; i++) {
         int empty = EMPTY;
         if (atomic_compare_exchange_strong(&slots[i].state, &empty, TAKEN)) {
             strcpy(slots[i].name, name);
             atomic_store(&slots[i].state, FULL);
-            return;
+            return i + 1;
         }
     }
+    return 0;
 }
 
-void disk_forget_temporary(const char *name)
+void disk_forget_temporary(int note)
 {
-    for (int i = 0; i < SLOTS; i++)
-        if (atomic_load(&slots[i].state) == FULL && strcmp(slots[i].name, name) == 0)
-            atomic_store(&slots[i].state, EMPTY);
+    if (note > 0)
+        atomic_store(&slots[note - 1].state, EMPTY);
 }
 
 /* The default action is in force again (SA_RESETHAND), and not held back (SA_NODEFER): this ends the process. */
 static void remove_and_end(int number)
 {
+    progress_abandon();
     for (int i = 0; i < SLOTS; i++)
         if (atomic_load(&slots[i].state) == FULL)
             unlink(slots[i].name);

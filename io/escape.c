@@ -67,8 +67,7 @@ static int columns_of(const char *text, size_t n, size_t *length)
     return bytes > 0 ? utf8proc_charwidth(point) : 1;
 }
 
-/* Bytes of the beginning that fits into `most` columns; *columns: how many it takes. */
-static size_t fitting(const char *text, size_t n, int most, int *columns)
+size_t escape_fit(const char *text, size_t n, int most, int *columns)
 {
     size_t at = 0;
     *columns = 0;
@@ -88,10 +87,10 @@ void escape_print(FILE *out, const char *text, size_t n, int width)
     const size_t all = strlen(shown);
     const int most = abs(width);
     int columns;
-    size_t keep = fitting(shown, all, most, &columns);
+    size_t keep = escape_fit(shown, all, most, &columns);
     const bool cut = keep < all;
     if (cut) {
-        keep = fitting(shown, all, most - 3, &columns);
+        keep = escape_fit(shown, all, most - 3, &columns);
         columns += 3;
     }
     const int blanks = columns < most ? most - columns : 0;

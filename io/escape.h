@@ -19,8 +19,11 @@ bool escape_clean(const char *text, size_t n);
  * follows. */
 char *escape_text(const char *text, size_t n, size_t most);
 
-/* In a table: the text, escaped, in |width| columns of a terminal, flush left (negative: right).  Columns are counted as
- * terminals do: two for a Chinese character, none for a combining accent.  Of a text that needs more of
+/* Bytes of the longest beginning of text[0..n) that fits into `most` columns of a terminal; *columns: how many it takes.
+ * Columns are counted as terminals do: two for a Chinese character, none for a combining accent.  The text has been
+ * escaped. */
+size_t escape_fit(const char *text, size_t n, int most, int *columns);
+/* In a table: the text, escaped, in |width| such columns, flush left (negative: right).  Of a text that needs more of
  * them the beginning is shown, and "..." behind it. */
 void escape_print(FILE *out, const char *text, size_t n, int width);
 

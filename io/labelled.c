@@ -280,7 +280,7 @@ status labelled_open(labelled **out, const source_place *place, labelled_format 
     r->format = format;
     r->settings = *settings;
     r->label = SIZE_MAX;
-    record_reader_init(&r->records, from, format == LABELLED_CSV, settings->replace_invalid);
+    record_reader_init(&r->records, from, format, settings->replace_invalid);
     s = is_table(r) ? find_columns(r, e) : STATUS_OK;
     if (s != STATUS_OK) {
         labelled_close(r);

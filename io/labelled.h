@@ -5,9 +5,11 @@
  *   LABELLED_CSV     RFC 4180: columns between commas; "a field in quotes may hold , and "" and line ends"
  *   LABELLED_JSONL   one JSON object a line; other keys are passed over
  *
- * Lines end with LF or CRLF, and a file that has CR alone is refused; a byte order mark at the start is skipped, and so are empty lines, except where a
- * line is a whole document (LINES, tables of one column, but not in front of their header).  Labels are texts without the white space around
- * them; JSON's integers, true and false are taken as they are written; an empty one, and null, is none.
+ * Lines end with LF or CRLF; an input whose lines all end with CR alone is refused (two CRs or more outside of quotes and
+ * no LF; JSON may have them as white space).  A byte order mark at the start is skipped, and so are empty lines, except
+ * where a line is a whole document (LINES, tables of one column, but not in front of their header).  Labels are texts
+ * without the white space around them; JSON's integers, true and false are taken as they are written; an empty one, and
+ * null, is none.
  *
  *   labelled_open(&r, &place, format, &settings, &e);
  *   while (labelled_next(r, &d, &more, &e) == STATUS_OK && more) ... d.text ...
@@ -42,9 +44,8 @@ status labelled_check_name(const source_place *p, bool table, error *e);
 typedef struct labelled_settings {
     const char *text, *label; /* NULL: "text", "label"; without header 1, 2 */
     bool no_header;           /* the first line of a table is a document; columns are numbers */
-    bool
-        label_optional; /* a table without the column has no labels, one without header neither (unless it was
-                                 named) */
+    /* A table without the column has no labels, nor has one without header (unless the column was named). */
+    bool label_optional;
     bool replace_invalid; /* invalid UTF-8 becomes U+FFFD */
 } labelled_settings;
 

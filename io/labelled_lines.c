@@ -1,16 +1,18 @@
 #include "io/labelled_lines.h"
 
-#include "io/labelled.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { READ_BYTES = 1 << 18 };
 
-void record_reader_init(record_reader *r, source *from, bool quotes, bool replace_invalid)
+void record_reader_init(record_reader *r, source *from, labelled_format format, bool replace_invalid)
 {
-    *r = (record_reader){.from = from, .quotes = quotes, .replace_invalid = replace_invalid, .line = 1};
+    *r = (record_reader){.from = from,
+                         .quotes = format == LABELLED_CSV,
+                         .json = format == LABELLED_JSONL,
+                         .replace_invalid = replace_invalid,
+                         .line = 1};
 }
 
 void record_reader_free(record_reader *r)
@@ -110,11 +112,20 @@ static status take(record_reader *r, size_t n, error *e)
     return text_check(b, LEVEL_CHAR, r->replace_invalid, &r->replaced, e);
 }
 
-/* Of a whole input without a single LF: old Macs ended lines with CR alone, and all of such a file would be one line. */
+/* Of a whole input without a single LF: old Macs ended lines with CR alone, and all of such a file would be one line.
+ * A single CR may be anything, one between quotes is the field's. */
 static bool ends_lines_with_cr(const record_reader *r, size_t n)
 {
     const uint8_t *bytes = r->bytes + r->at;
-    return r->line == 1 && n > 0 && memchr(bytes, '\r', n - 1) != NULL && line_ends(bytes, n) == 0;
+    int seen = 0;
+    bool quoted = false;
+    if (r->json || r->line > 1 || line_ends(bytes, n) > 0)
+        return false;
+    for (size_t i = 0; i < n && seen < 2; i++) {
+        quoted ^= r->quotes && bytes[i] == '"';
+        seen += bytes[i] == '\r' && !quoted;
+    }
+    return seen == 2;
 }
 
 static status skip_mark(record_reader *r, error *e)

@@ -3,6 +3,7 @@
 #ifndef IO_LABELLED_LINES_H
 #define IO_LABELLED_LINES_H
 
+#include "io/labelled.h"
 #include "io/source.h"
 #include "io/status.h"
 #include "io/text.h"
@@ -10,6 +11,7 @@
 typedef struct record_reader {
     source *from;
     bool quotes; /* CSV: a line end between quotes belongs to its record */
+    bool json;   /* CR is white space, wherever it stands */
     bool replace_invalid;
     uint64_t replaced;
     uint8_t *bytes; /* read and not yet handed out: bytes[at] .. bytes[end-1] */
@@ -20,7 +22,7 @@ typedef struct record_reader {
 } record_reader;
 
 /* Takes the source over. */
-void record_reader_init(record_reader *r, source *from, bool quotes, bool replace_invalid);
+void record_reader_init(record_reader *r, source *from, labelled_format format, bool replace_invalid);
 /* The next record into r->record; BAD_DATA with file:line. */
 status record_next(record_reader *r, bool *more, error *e);
 void record_reader_free(record_reader *r);

@@ -3,7 +3,7 @@
 #include "io/bug.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
 enum { BUFFER = 1 << 16 };
 
@@ -11,7 +11,9 @@ enum { BUFFER = 1 << 16 };
 static ssize_t write_down(void *cookie, const char *bytes, size_t n)
 {
     output *o = cookie;
-    if (disk_write_at(&o->file, bytes, n, o->bytes, &o->why) != STATUS_OK) {
+    if (!o->ended)
+        o->ended = disk_write_at(&o->file, bytes, n, o->bytes, &o->why) != STATUS_OK;
+    if (o->ended) {
         errno = EIO;
         return 0;
     }
@@ -26,7 +28,9 @@ status output_open(output *o, const char *path, error *e)
     if (s != STATUS_OK)
         return s;
     o->stream = fopencookie(o, "w", (cookie_io_functions_t){.write = write_down});
-    BUG_IF(o->stream == NULL || setvbuf(o->stream, NULL, _IOFBF, BUFFER) != 0, "out of memory for a stream");
+    o->buffer = malloc(BUFFER); /* without one of ours glibc takes its own, of another size */
+    BUG_IF(o->stream == NULL || o->buffer == NULL || setvbuf(o->stream, o->buffer, _IOFBF, BUFFER) != 0,
+           "out of memory for a stream");
     return STATUS_OK;
 }
 
@@ -51,7 +55,10 @@ void output_discard(output *o)
 {
     if (o->stream == NULL)
         return;
+    o->ended = true;
     disk_discard(&o->file);
     fclose(o->stream);
+    free(o->buffer);
     o->stream = NULL;
+    o->buffer = NULL;
 }

@@ -4,17 +4,20 @@
 #include "io/bug.h"
 #include "io/escape.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 enum { LINE_BYTES = 1024, LABEL_COLUMNS = 60, BAR_COLUMNS = 40, SHORTEST_BAR = 8 };
 /* Between two drawings; least between two plain lines; between plain lines when the total is unknown. */
 static const double DRAW_SECONDS = 0.1, TENTH_SECONDS = 1, BLIND_SECONDS = 60;
+
+/* A line is on the terminal that its bar will draw over: for a handler of signals. */
+static atomic_bool standing;
 
 struct progress {
     char *label, *unit;
@@ -48,25 +51,6 @@ static int terminal_columns(void)
 {
     struct winsize w;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
-}
-
-/* Columns of the first n bytes of valid UTF-8; *fits becomes the bytes that fill at most `most` columns. */
-static int columns(const char *text, int most, size_t *fits)
-{
-    int used = 0;
-    size_t n = strlen(text), at = 0;
-    while (at < n) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t length =
-            utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(n - at), &point);
-        int wide = length > 0 ? utf8proc_charwidth(point) : 1;
-        if (used + wide > most)
-            break;
-        used += wide;
-        at += length > 0 ? (size_t)length : 1;
-    }
-    *fits = at;
-    return used;
 }
 
 progress *progress_open(const char *label, uint64_t total, const char *unit)
@@ -161,10 +145,12 @@ static void tail_text(const progress *p, bool ended, char out[LINE_BYTES])
 static void draw(progress *p, bool ended)
 {
     char tail[LINE_BYTES], bar[BAR_COLUMNS + 5] = "", line[3 * LINE_BYTES];
-    size_t fits;
     int width = terminal_columns() - 1; /* the last column would wrap on some terminals */
+    int label_columns, tail_columns, columns;
     tail_text(p, ended, tail);
-    int room = width - columns(p->label, width, &fits) - 2 - columns(tail, LINE_BYTES, &fits) - 4;
+    escape_fit(p->label, strlen(p->label), width, &label_columns);
+    escape_fit(tail, strlen(tail), LINE_BYTES, &tail_columns);
+    int room = width - label_columns - 2 - tail_columns - 4;
     if (p->total && room >= SHORTEST_BAR) {
         int length = room < BAR_COLUMNS ? room : BAR_COLUMNS, filled = length * percent(p) / 100;
         bar[0] = '[';
@@ -174,9 +160,10 @@ static void draw(progress *p, bool ended)
     }
     int n = snprintf(line, sizeof line, "\r%s  %s%s", p->label, bar, tail);
     BUG_IF(n < 0 || (size_t)n >= sizeof line - 8, "a line of %d bytes", n);
-    columns(line + 1, width, &fits);
+    size_t fits = escape_fit(line + 1, (size_t)n - 1, width, &columns);
     memcpy(line + 1 + fits, "\033[K", 4); /* erases what a longer line left behind */
     put(line, strlen(line));
+    atomic_store(&standing, true);
     p->shown = true;
     p->drawn = now();
 }
@@ -218,7 +205,15 @@ void progress_start_at(progress *p, uint64_t done)
 
 void progress_erase(progress *p)
 {
-    if (p && p->terminal && p->shown)
+    if (p && p->terminal && p->shown) {
+        put("\r\033[K", 4);
+        atomic_store(&standing, false);
+    }
+}
+
+void progress_abandon(void)
+{
+    if (atomic_load(&standing))
         put("\r\033[K", 4);
 }
 
@@ -241,6 +236,7 @@ void progress_close(progress *p)
     if (p->terminal) {
         draw(p, true);
         put("\n", 1);
+        atomic_store(&standing, false);
     } else if (!p->quiet) {
         print_plain(p, true);
     }

@@ -31,5 +31,7 @@ void progress_start_at(progress *p, uint64_t done);
 void progress_erase(progress *p);
 void progress_show(progress *p);
 void progress_quiet(progress *p, bool quiet);
+/* For a handler of signals that ends the process: erases the bar that stands there, if one does. */
+void progress_abandon(void);
 
 #endif

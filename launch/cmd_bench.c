@@ -1,4 +1,5 @@
 /* unroll bench - how fast this machine trains, and how fast it could (launch/bench.h). */
+#include "io/output.h"
 #include "io/progress.h"
 #include "kernels/recurrent.h"
 #include "launch/bench.h"
@@ -6,7 +7,6 @@
 #include "launch/options.h"
 #include "trainer/model.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static const char help[] =
     "Documents have random words, and the lengths and batches of tests/peers/torch_classify.py, which times "
     "PyTorch.\n"
     "\n"
-    "Exit status: 0 done, 1 out of memory, 2 usage.\n";
+    "Exit status: 0 done, 1 out of memory, or --json could not be written (a full disk), 2 usage.\n";
 
 enum { SHAPES_MAX = 8 };
 
@@ -265,32 +265,14 @@ static status check_shards(const bench_shape *shapes, int n, error *e)
     return STATUS_OK;
 }
 
-static status open_json(const char *path, FILE **out, error *e)
-{
-    *out = NULL;
-    if (!path)
-        return STATUS_OK;
-    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    return *out ? STATUS_OK
-                : fail(e, STATUS_USAGE, "--json %s: cannot be written: %s", path, strerror(errno));
-}
-
-static status close_json(const char *path, FILE *out, error *e)
-{
-    if (!out || out == stdout)
-        return STATUS_OK;
-    const bool lost = ferror(out) != 0;
-    if (fclose(out) == 0 && !lost)
-        return STATUS_OK;
-    return fail(e, STATUS_IO_FAILED, "--json %s: could not be written", path);
-}
-
+/* json: where the objects go, or NULL. */
 static status measure_all(const bench_arguments *a, const bench_shape *shapes, int n, const session *job,
                           FILE *json, error *e)
 {
     status s = STATUS_OK;
-    /* between the rounds' own seconds: set-up, warm-up, a large step that goes on beyond the end of its round */
-    const double about = n * (1.5 + (2.4 * a->settings.rounds + 1) * a->settings.seconds);
+    /* between the rounds' own seconds: set-up, warm-up, the peaks of memory and of weights, a large step that goes on
+     * beyond the end of its round */
+    const double about = n * (1.7 + (2.4 * a->settings.rounds + 1) * a->settings.seconds);
     fprintf(stderr, "%d shape%s, %d round%s each: about %.0f s\n", n, n > 1 ? "s" : "", a->settings.rounds,
             a->settings.rounds > 1 ? "s" : "", about);
     progress *bar = progress_open("measuring", (uint64_t)n, n == 1 ? "shape" : "shapes");
@@ -311,15 +293,30 @@ static status measure_all(const bench_arguments *a, const bench_shape *shapes, i
     return s;
 }
 
+static status measure_and_write(const bench_arguments *a, const bench_shape *shapes, int n,
+                                const session *job, error *e)
+{
+    if (!a->json || strcmp(a->json, "-") == 0)
+        return measure_all(a, shapes, n, job, a->json ? stdout : NULL, e);
+    output out;
+    if (output_open(&out, a->json, e) != STATUS_OK)
+        return fail_as(e, STATUS_USAGE, "--json");
+    status s = measure_all(a, shapes, n, job, out.stream, e);
+    if (s == STATUS_OK && (s = output_close(&out, e)) != STATUS_OK)
+        s = fail_as(e, s, "--json");
+    output_discard(&out);
+    return s;
+}
+
 int cmd_bench(int argc, char **argv)
 {
     bench_arguments a = {.shape = {.cell = "lstm"}, .settings = {.rounds = 5, .seconds = 1}};
     bench_shape shapes[SHAPES_MAX];
     session job = {0};
-    error e = {0}, closing = {0};
-    FILE *json = NULL;
+    error e = {0};
     if (option_help(argc, argv, help))
         return 0;
+    disk_clean_on_signals();
     status s = parse(&a, argc, argv, &e);
     const int n = s == STATUS_OK ? choose_shapes(&a, shapes) : 0;
     if (s == STATUS_OK)
@@ -328,13 +325,6 @@ int cmd_bench(int argc, char **argv)
         return option_failed("bench", s, &e);
     s = session_open(&job, false, (int)a.threads, &e);
     if (s == STATUS_OK)
-        s = open_json(a.json, &json, &e);
-    if (s == STATUS_OK)
-        s = measure_all(&a, shapes, n, &job, json, &e);
-    const status closed = close_json(a.json, json, &closing);
-    if (s == STATUS_OK && closed != STATUS_OK) {
-        s = closed;
-        e = closing;
-    }
+        s = measure_and_write(&a, shapes, n, &job, &e);
     return session_close(&job, "bench", s, &e);
 }

@@ -8,15 +8,12 @@
 #include "trainer/tasks/agreement.h"
 #include "trainer/tasks/lm.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char help[] =
     "usage: unroll eval CHECKPOINT|RUN_DIR... --data CORPUS.h5 [--split test] [options]\n"
@@ -111,21 +108,15 @@ static status parse(eval_arguments *a, int argc, char **argv, error *e)
 status eval_check_output(const char *option, const char *path, const inference *models, int count,
                          const corpus *c, error *e)
 {
-    struct stat there;
     if (!path)
         return STATUS_OK;
-    char *folder = option_folder(path);
-    const bool exists = stat(path, &there) == 0, made_anew = !exists || S_ISREG(there.st_mode);
-    const bool writable =
-        (!exists || access(path, W_OK) == 0) && (!made_anew || access(folder, W_OK) == 0); /* io/disk.h */
-    const int why = errno;
-    free(folder);
-    if (!writable)
-        return fail(e, STATUS_USAGE, "%s %s: cannot be written: %s", option, path, strerror(why));
-    if (!*path || (exists && S_ISDIR(there.st_mode)))
-        return fail(e, STATUS_USAGE, "%s \"%s\": is no name of a file", option, path);
     status s = option_not_over(option, path, c->file.path, "the corpus itself", e);
-    return s == STATUS_OK ? models_not_over(models, count, option, path, e) : s;
+    if (s == STATUS_OK)
+        s = models_not_over(models, count, option, path, e);
+    if (s != STATUS_OK)
+        return s;
+    s = disk_check_stream(path, e);
+    return s == STATUS_OK ? s : fail_as(e, STATUS_USAGE, "%s", option);
 }
 
 status eval_check_split(const eval_arguments *a, const corpus *c, error *e)

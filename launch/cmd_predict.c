@@ -26,8 +26,9 @@ static const char help[] =
     "and, of labelled texts, truth; or jsonl, with these keys\n"
     "      --output FILE       instead of stdout; it appears when it is complete (a pipe or device is "
     "written as it goes)\n"
-    "      --input F           lines (one text a line), tsv, csv or jsonl (by FILE's name; stdin, pipes, "
-    "other names: lines)\n"
+    "      --input F           lines (one text a line), tsv, csv or jsonl (by FILE's name, a pipe's too; - "
+    "and "
+    "other names are read as lines)\n"
     "      --text-column C     a column's name, or its number from 1; of JSON, a key (text)\n"
     "      --label-column C    likewise (label, where it is there)\n"
     "      --no-header         the first line of a table is a document; columns are numbers, the text's 1\n"
@@ -154,7 +155,8 @@ static status take_option(predict_arguments *a, int option, const char *value, e
 static status check_written(const predict_arguments *a, const inference *models, const char *option,
                             const char *path, error *e)
 {
-    status s = option_not_over(option, path, a->input, "the input itself", e);
+    const char *input = strcmp(a->input, "-") == 0 ? "/dev/stdin" : a->input;
+    status s = option_not_over(option, path, input, "the input itself", e);
     return s == STATUS_OK ? models_not_over(models, a->models.count, option, path, e) : s;
 }
 

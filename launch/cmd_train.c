@@ -35,7 +35,7 @@ static const char help[] =
     "events over all ranks\n"
     "  -h, --help                   this text\n"
     "\n"
-    "Signals: USR1 saves and goes on; USR2, TERM and INT save and leave with 75.\n"
+    "Signals: USR1 saves and goes on; USR2, TERM, INT and HUP save and leave with 75.\n"
     "Exit status: 0 done or paused, 1 internal or diverged, 2 usage or configuration, 3 data, 4 checkpoint, "
     "75 saved on request.\n";
 

@@ -73,14 +73,17 @@ static int finish(const char *command, int code)
 static bool refused(const entry *c)
 {
     int rank;
-    const int ranks = comm_launched(&rank);
+    const char *told_by;
+    const int ranks = comm_launched(&rank, &told_by);
     if (c->works == RANKS || ranks <= 1)
         return false;
     if (rank == 0)
-        fprintf(stderr,
-                "unroll %s: %d ranks were started, and it works with one process; start it without mpirun or "
-                "srun (train, eval and doctor share their work among ranks)\n",
-                c->name, ranks);
+        fprintf(
+            stderr,
+            "unroll %s: %d ranks were started, and it works with one process; start it without mpirun or "
+            "srun, or on one of their ranks with `env -u %s unroll %s` (train, eval and doctor share their "
+            "work among ranks)\n",
+            c->name, ranks, told_by, c->name);
     else
         sleep(1);
     return true;

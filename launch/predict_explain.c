@@ -123,7 +123,7 @@ static status show(predict_page *p, const predict_text *t, const explained *d, d
     free(blob);
     free(bytes);
     free(word);
-    return s;
+    return s == STATUS_OK ? s : fail_as(e, s, "--explain");
 }
 
 static status explain_one(predict_page *p, const predict_group *g, size_t i, attribution *x,
@@ -199,12 +199,14 @@ status predict_page_close(predict_page *p, const predict_arguments *a, error *e)
         return STATUS_OK;
     p->is_open = false;
     status s = explain_page_close(&p->page, e);
-    if (s == STATUS_OK && p->documents > 0)
+    if (s != STATUS_OK)
+        return fail_as(e, s, "--explain");
+    if (p->documents > 0)
         fprintf(stderr,
                 "explained: %" PRIu64 " documents in %" PRIu64
                 " steps; contributions miss the change of the log-odds by %.2g on average, %.2g at most\n",
                 p->documents, a->explain_steps, p->gap_sum / (double)p->documents, p->gap_largest);
-    return s;
+    return STATUS_OK;
 }
 
 void predict_page_discard(predict_page *p)

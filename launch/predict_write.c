@@ -130,7 +130,8 @@ status predict_write(predict_output *o, const predict_group *g, error *e)
 {
     if (o->arguments->output) {
         put_rows(o->file.stream, o, g);
-        return output_flush(&o->file, e);
+        status s = output_flush(&o->file, e);
+        return s == STATUS_OK ? s : fail_as(e, s, "--output");
     }
     put_rows(stdout, o, g);
     fflush(stdout); /* a failure is the stream's, and main's to tell */
@@ -153,7 +154,7 @@ status predict_output_close(predict_output *o, error *e)
     status s = o->arguments->output ? output_close(&o->file, e) : STATUS_OK;
     if (s == STATUS_OK)
         tell(o);
-    return s;
+    return s == STATUS_OK ? s : fail_as(e, s, "--output");
 }
 
 void predict_output_discard(predict_output *o)

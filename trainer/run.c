@@ -200,6 +200,20 @@ static status take_directory(run *r, bool *made, error *e)
 }
 
 /* Which checkpoint to start from: *path NULL for a fresh start. */
+/* A best checkpoint is no run's end, but where nothing newer is whole it is not to be overlooked, nor begun over. */
+static status choose_newest(const char *dir, char **path, error *e)
+{
+    char *best = NULL;
+    status s = store_newest_good(dir, STORE_CHECKPOINT, path, print_note, NULL, e);
+    if (*path || store_newest_good(dir, STORE_BEST, &best, NULL, NULL, NULL) != STATUS_OK || !best)
+        return s;
+    s = fail(e, STATUS_BAD_CHECKPOINT,
+             "%s: no checkpoint of its last steps is %s, but %s is: --resume %s goes on from there", dir,
+             s == STATUS_OK ? "there" : "whole", best, best);
+    free(best);
+    return s;
+}
+
 static status choose_start(run *r, const train_options *o, char **path, error *e)
 {
     const char *dir = r->config->run.dir;
@@ -208,7 +222,7 @@ static status choose_start(run *r, const train_options *o, char **path, error *e
     if (o->resume == RESUME_FILE)
         return store_resolve(o->resume_file, true, path, e);
     if (o->resume == RESUME_AUTO)
-        return store_newest_good(dir, STORE_CHECKPOINT, path, print_note, NULL, e);
+        return choose_newest(dir, path, e);
     status s = count_all(dir, &count, e);
     if (s != STATUS_OK || count == 0)
         return s;

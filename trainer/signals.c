@@ -36,6 +36,9 @@ void signals_install(void)
     install(SIGUSR2, on_stop);
     install(SIGTERM, on_stop);
     install(SIGINT, on_stop);
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        install(SIGHUP, on_stop);
     install(SIGPIPE, SIG_IGN);
     install(SIGXFSZ, SIG_IGN);
 }

@@ -2,6 +2,7 @@
  *
  *   USR1                 save and go on
  *   USR2, TERM, INT      save and leave with exit status 75; a second one leaves now, by the signal itself
+ *   HUP                  the same, unless it was ignored at start (nohup)
  *   PIPE, XFSZ           ignored: a reader that goes away, or a limit on file sizes, makes a write fail and does not end a run
  *
  * A handler only sets a flag; the loop asks at each step and ORs the flags over the ranks, so that one

@@ -292,6 +292,12 @@ static status validate(loop *l, error *e)
     record_set_double(m, "seconds", now - start);
     log_metrics(r->log, m);
     record_free(m);
+    if (!isfinite(nats))
+        return fail(e, STATUS_INTERNAL,
+                    "the loss of the validation after step %lld is not finite: stopped, nothing of it is "
+                    "saved; the last good "
+                    "checkpoint in %s is kept; a smaller optim.lr or optim.clip_norm may help",
+                    (long long)p->step, r->config->run.dir);
     if (schedule_validated(r->config, p, r->task->judged(r, &result)) && r->config->run.keep_best > 0)
         s = save(l, STORE_BEST, false, e);
     l->interval_start += seconds_now() - start; /* an interval's speed is training's */
@@ -513,7 +519,13 @@ status train_run(run *r, error *e)
         s = save(&l, STORE_CHECKPOINT, true, e);
     log_attach(r->log, NULL);
     progress_close(l.bar);
-    bool finished = s == STATUS_OK && run_finished(r);
+    const bool finished = s == STATUS_OK && run_finished(r),
+               early = finished && r->progress.epoch <= r->config->train.epochs;
+    if (early)
+        log_line(
+            r->log,
+            "stopped early: the best validation, after step %lld, is %lld validations ago (train.early_stop)",
+            (long long)r->progress.best_step, (long long)r->progress.stale);
     if (finished)
         s = final_test(&l, e);
     else if (s == STATUS_OK)
@@ -522,6 +534,10 @@ status train_run(run *r, error *e)
     run_state state = s == STATUS_OK      ? (finished ? RUN_DONE : RUN_SAVED)
                       : s == STATUS_SAVED ? RUN_SAVED
                                           : RUN_FAILED;
-    log_stop(&l, state, s, s != STATUS_OK ? e->text : finished ? "finished" : "paused at train.steps");
+    log_stop(&l, state, s,
+             s != STATUS_OK ? e->text
+             : early        ? "stopped early"
+             : finished     ? "finished"
+                            : "paused at train.steps");
     return s;
 }

@@ -214,9 +214,9 @@ unwritable() {
         expect_refusal "run directory in a closed folder" 2 'run.dir: closed/r.*denied' train c.yaml --set run.dir=closed/r --threads 1
         expect_refusal "corpus into a closed folder" 3 'closed/x.h5.*denied' prepare grammar --tokens 1000 -o closed/x.h5
     fi
-    expect_refusals "--each below a folder that is not there" 2 '--each nowhere/each: cannot be written' eval r --data g.h5 --batch-size 3 --each nowhere/each --threads 1
+    expect_refusals "--each below a folder that is not there" 2 '--each: nowhere/each: cannot create a temporary file beside it: No such file' eval r --data g.h5 --batch-size 3 --each nowhere/each --threads 1
     mkdir folder
-    expect_refusals "--each that is a folder" 2 '--each "folder": is no name of a file' eval r --data g.h5 --batch-size 3 --each folder --threads 1
+    expect_refusals "--each that is a folder" 2 '--each: folder: is a folder, where a file is wanted' eval r --data g.h5 --batch-size 3 --each folder --threads 1
     # Only the rank that writes must see the place.
     mkdir -p here/sub there
     mpirun -np 1 --wdir "$PWD/here" "$program" eval "$PWD/r" --data "$PWD/g.h5" --batch-size 2 --each sub/each --threads 1 : \
@@ -330,6 +330,14 @@ divergence() {
         expect_same "divergence on $n: status" "$(field nan/status.json state) $(field nan/status.json code) $(field nan/status.json step)" "failed 1 $((step - 1))"
         expect_same "divergence on $n: nothing of that step is saved" "$(step_of "$(newest nan)")" $((step - 1))
         expect "divergence on $n: what was saved is whole" digest nan
+        # A validation may be the first to see it: it is no best one, whatever its accuracy.
+        rm -rf nan
+        "${run[@]}" train c.yaml --set run.dir=nan --set model.cell=rnn_relu --set optim.name=sgd --set optim.lr=1e6 --set optim.clip_norm=0 \
+            --set run.checkpoint_every_steps=1 --set train.eval_every_steps=1 --threads 1
+        expect_code "a validation that is not finite on $n" 1
+        expect_lines "a validation that is not finite on $n" err 1 '^unroll train: the loss of the validation after step [0-9]+ is not finite'
+        step=$(sed -nE 's/.*validation after step ([0-9]+) .*/\1/p' "$work/err" | head -n 1)
+        expect_not "a validation that is not finite on $n: nothing of that step is saved" compgen -G "nan/*$step.h5"
         # Decay makes the parameters grow without the loss: the update of step 4 is the first that overflows.
         rm -rf nan
         "${run[@]}" train c.yaml --set run.dir=nan --set optim.name=sgd --set optim.lr=1e6 --set optim.weight_decay=1e6 --set optim.clip_norm=0 \

@@ -205,7 +205,7 @@ evaluates() {
     code=$?
     judge_refusal "a classifier on one rank, a language model on another" 4 'rank 1 has another checkpoint' "$before"
     expect_refusals "--json of a language model" 2 '--json: is for classifiers' eval lm --data g.h5 --json -
-    expect_refusals "a result that cannot be written" 2 '--json no/such/folder.json: cannot be written' eval forward --data t.h5 --json no/such/folder.json
+    expect_refusals "a result that cannot be written" 2 '--json: no/such/folder.json: cannot create a temporary file beside it: No such file' eval forward --data t.h5 --json no/such/folder.json
     expect_refusals "--each over the corpus" 2 '--each t.h5: is the corpus itself' eval forward --data t.h5 --each t.h5
     expect_refusals "--each over the second model" 2 '--each both/best.*: is the checkpoint itself' eval forward both --data t.h5 --each "$(newest both best)"
     expect_refusal "--json over the second model" 2 '--json both/best.*: is the checkpoint itself' eval forward both --data t.h5 --json "$(newest both best)"

@@ -59,10 +59,16 @@ usage() {
     expect_refusal_of_ranks 2 "unknown option of eval on ranks" 2 '^unroll eval: --colour' eval --colour
     expect_refusal_of_ranks 2 "unknown option of doctor on ranks" 2 '^unroll doctor: .*--colour' doctor --colour
     for c in prepare predict sample inspect config bench; do
-        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process" "$c" --help
+        expect_refusal_of_ranks 3 "$c on ranks" 2 "^unroll $c: 3 ranks were started, and it works with one process; .*\`env -u OMPI_COMM_WORLD_SIZE unroll $c\`" "$c" --help
     done
     ranks 1 config --help
     expect_code "config under a launcher of one rank" 0
+    # shellcheck disable=SC2016 # the ranks' own shell expands it
+    mpirun -np 2 sh -c '[ $OMPI_COMM_WORLD_RANK = 1 ] || env -u OMPI_COMM_WORLD_SIZE "$0" config --help' "$program" \
+        >"$work/out" 2>"$work/err" </dev/null
+    code=$?
+    expect_code "config on one rank, as the refusal advises" 0
+    expect_text "it" out '^usage: unroll config'
     SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 unroll config --help
     expect_code "rank 1 of srun" 2
     expect_silent "it" out
@@ -159,7 +165,7 @@ evaluation() {
         "$(printf %.5f "$(grep '"type": "valid"' r/metrics.jsonl | grep -oE '"loss": [0-9.]+' | tail -n 1 | cut -d ' ' -f 2)")"
     unroll eval r --data g.h5 --threads 1 --each no/each
     expect_code "--each into a folder that is not there" 2
-    expect_text "--each into a folder that is not there" err '^unroll eval: --each no/each: .*No such'
+    expect_text "--each into a folder that is not there" err '^unroll eval: --each: no/each: .*No such'
     ln g.h5 link.h5
     expect_refusals "--each over the corpus" 2 '--each link.h5: is the corpus itself' eval r --data g.h5 --batch-size 3 --threads 1 --each link.h5
     expect_refusal "--each over the checkpoint" 2 'each .*: is the checkpoint itself' eval r --last --data g.h5 --threads 1 --each "$(newest r)"
@@ -304,7 +310,7 @@ speed() {
     expect_refusal "bench of a layer of documents" 2 '^unroll bench: --layer and --documents: one of them' bench --layer --documents
     expect_refusal "bench of words in one direction" 2 '^unroll bench: --unidirectional: is for --documents' bench --unidirectional
     expect_refusal "bench with a word" 2 '^unroll bench: "fast": takes options only' bench fast
-    expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json no/j: cannot be written: No such' bench --json no/j
+    expect_refusal "bench into a folder that is not there" 2 '^unroll bench: --json: no/j: cannot create a temporary file beside it: No such' bench --json no/j
     # shellcheck disable=SC2086 # words
     {
         unroll bench $shape --vocabulary 50 --json j
@@ -327,7 +333,14 @@ speed() {
             unroll bench $shape --cell $cell --layers 1
             expect_code "bench of $cell" 0
         done
+        start 1 bench $shape --rounds 1000 --seconds 1 --json ended
     }
+    wait_for compgen -G 'ended.tmp.*' >/dev/null
+    count "the objects of bench are begun" $?
+    kill -TERM "$child"
+    finish
+    expect_code "TERM ends bench" 143
+    expect_same "and leaves nothing of them" "$(compgen -G 'ended*' | wc -l)" 0
     command -v python3 >/dev/null || { skip "no python3 here"; return; }
     cat >judge.py <<'END'
 import json, math, sys
@@ -388,6 +401,14 @@ END
 }
 
 # A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
+early_stop() {
+    prepared || return
+    unroll train c.yaml --set run.dir=early --set optim.lr=1e-30 --set train.epochs=9 --set train.steps=0 --set train.early_stop=2 --threads 1
+    expect_code "early stop" 0
+    expect_text "early stop" err '^stopped early: the best validation, after step [0-9]+, is 2 validations ago \(train.early_stop\)$'
+    expect_same "early stop: status" "$(field early/status.json state) $(field early/status.json reason)" "done stopped early"
+}
+
 profiling() {
     local want
     make_corpus p.h5
@@ -443,4 +464,4 @@ END
     expect "the timeline of three ranks" python3 judge.py three.json 3 151 226
 }
 
-sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination speed profiling
+sections usage configuration inspection evaluation evaluation_on_ranks sampling dry_run kernel_tables examination speed early_stop profiling

@@ -172,7 +172,8 @@ stopped() {
     table 200000 >s/t.tsv
     before=$(listing)
     start 1 prepare labelled s/t.tsv -o s/x.h5 -q
-    sleep 0.3
+    wait_for compgen -G 's/x.h5.tmp.*' >/dev/null # the corpus is begun once all rows are read
+    count "the corpus is begun" $?
     kill -TERM "$child"
     finish
     expect_code "TERM" 143

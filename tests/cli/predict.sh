@@ -261,7 +261,7 @@ places() {
     prepared || return
     unroll predict uni test.tsv && cp "$work/out" all.tsv
     mkfifo pipe
-    cat pipe >piped.tsv &
+    timeout 20 cat pipe >piped.tsv &
     unroll predict uni test.tsv --output pipe
     expect_code "--output into a pipe" 0
     wait $!
@@ -269,6 +269,14 @@ places() {
     expect "the pipe stays" test -p pipe
     "$program" predict uni test.tsv --output /dev/stdout >direct.tsv 2>"$work/err" </dev/null
     expect "--output /dev/stdout, into a file" cmp all.tsv direct.tsv
+    standard_output
+    cp test.txt read.txt
+    for option in --output --explain; do
+        before=$(listing)
+        "$program" predict uni - $option read.txt <read.txt >"$work/out" 2>"$work/err"
+        code=$?
+        judge_refusal "$option over standard input" 2 "^unroll predict: $option read.txt: is the input itself" "$before"
+    done
     mkdir there
     expect_refusal "a folder as output" 2 '--output: there: is a folder, where a file is wanted' predict uni test.tsv --output there
     expect_refusal "a folder as page" 2 '--explain: there: is a folder' predict uni test.tsv --explain there
@@ -279,7 +287,7 @@ places() {
             expect "it stays a device" test -c null
             unroll predict uni test.tsv $option full
             expect_code "$option onto a full disk" 1
-            expect_lines "it" err 1 '^unroll predict: (--explain: )?full: cannot write: No space left'
+            expect_lines "it" err 1 "^unroll predict: $option: full: cannot write: No space left"
         done
         for what in "uni --data k.h5 --each" "uni --data k.h5 --json" "lm --data g.h5 --each"; do
             # shellcheck disable=SC2086 # words
@@ -302,12 +310,49 @@ places() {
     mkfifo "$work/slow"
     start 1 predict uni "$work/slow" --output new.tsv --explain new.html
     exec 9>"$work/slow"
-    wait_for compgen -G 'new.html.tmp.*' >/dev/null
+    echo 'it was splendid indeed' >&9 # its beginning is awaited before any result is opened
+    wait_for both_begun
+    count "both results are begun" $?
     kill -TERM "$child"
     finish
     exec 9>&-
     expect_code "TERM, while it waits for texts" 143
     expect_same "TERM leaves nothing" "$(listing)" "$before"
+}
+
+both_begun() {
+    compgen -G 'new.tsv.tmp.*' >/dev/null && compgen -G 'new.html.tmp.*' >/dev/null
+}
+
+# /dev/stdout, behind which `>` has put a file: the result and what is printed besides stand in it one after the other, whole.
+# Who may not write in /dev, nor where the file is, may do that too.
+standard_output() {
+    local what as=()
+    for what in "uni --data k.h5 --each" "uni --data k.h5 --json" "lm --data g.h5 --each"; do
+        # shellcheck disable=SC2086 # words
+        unroll eval $what apart
+        # shellcheck disable=SC2086
+        "$program" eval $what /dev/stdout >joined 2>/dev/null </dev/null
+        expect "eval $what /dev/stdout, into a file" cmp <(cat "$work/out" apart) joined
+    done
+    unroll predict uni test.tsv --explain apart --explain-documents 3 --batch-size 1
+    "$program" predict uni test.tsv --explain /dev/stdout --explain-documents 3 --batch-size 1 >joined 2>/dev/null </dev/null
+    expect "predict --explain /dev/stdout, into a file: rows, page and more rows" cmp <(sort "$work/out" apart) <(sort joined)
+    "$program" predict uni test.tsv --output /dev/stdout >joined 2>&1 </dev/null
+    expect_same "predict --output /dev/stdout and stderr, into one file" "$(grep -v -e '^model: ' -e '^accuracy: ' joined)" "$(cat all.tsv)"
+    expect_same "what stderr said is there, too" "$(grep -c -e '^model: ' -e '^accuracy: ' joined)" 2
+    [ "$(id -u)" != 0 ] || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    chmod 711 "$work" && chmod 555 "$place"
+    if ${as[@]+"${as[@]}"} "$program" inspect k.h5 >/dev/null 2>&1; then
+        ${as[@]+"${as[@]}"} "$program" eval uni --data k.h5 --each /dev/stdout >"$work/mine" 2>"$work/err" </dev/null
+        code=$?
+        expect_code "eval --each /dev/stdout, by a user who may write nowhere" 0
+        expect_same "all rows are there" "$(grep -cE '^[0-9]+	' "$work/mine")" 120
+    else
+        echo "skipped: no other user can run the program here"
+    fi
+    chmod 755 "$place"
+    rm -f joined apart
 }
 
 # Models that cannot answer together.

@@ -173,8 +173,15 @@ damaged() {
     expect_undisturbed "two newest damaged" d2 120
     rm -rf d2
     cp -r d d2
+    rm -f d2/best-*.h5
     for f in d2/ckpt-*.h5; do damage "$f" 500; done
     expect_refusals "all checkpoints damaged" 4 'd2: none of its 3 checkpoints is whole' train c.yaml --set run.dir=d2 --set train.steps=120 --resume auto --threads 1
+    # A best checkpoint is offered, and nothing begins over it.
+    cp d/ckpt-0000000080.h5 d2/best-0000000080.h5
+    local offer='but d2/best-0000000080.h5 is: --resume d2/best-0000000080.h5 goes on from there'
+    expect_refusals "all damaged but the best" 4 "d2: no checkpoint of its last steps is whole, $offer" train c.yaml --set run.dir=d2 --set train.steps=120 --resume auto --threads 1
+    rm -f d2/ckpt-*.h5
+    expect_refusals "nothing but the best" 4 "d2: no checkpoint of its last steps is there, $offer" train c.yaml --set run.dir=d2 --set train.steps=120 --resume auto --threads 1
 }
 
 refused() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Signals: USR1 saves and goes on; USR2, TERM and INT save and leave with 75; a second one leaves now.  Afterwards the run goes on to the
+# Signals: USR1 saves and goes on; USR2, TERM, INT and HUP save and leave with 75; a second one leaves now.  Afterwards the run goes on to the
 # bits of one that was never disturbed.  status.json tells the truth throughout.
 #
 #   tests/cli/signals.sh PROGRAM [SECTION...]
@@ -75,7 +75,7 @@ save_and_go_on() {
 
 save_and_leave() {
     prepared || return
-    for signal in USR2 TERM; do
+    for signal in USR2 TERM HUP; do
         begin 1 "l$signal" || return
         kill -$signal "$child"
         finish

@@ -52,21 +52,29 @@ static void sees_the_launcher(void **state)
 {
     (void)state;
     int rank = 9;
-    assert_int_equal(comm_launched(&rank), 1);
+    const char *told_by = "";
+    assert_int_equal(comm_launched(&rank, &told_by), 1);
     assert_int_equal(rank, 0);
+    assert_null(told_by);
+    setenv("PMIX_RANK", "3", 1);
+    assert_int_equal(comm_launched(&rank, &told_by), 1);
+    unsetenv("PMIX_RANK");
     setenv("SLURM_STEP_NUM_TASKS", "4", 1);
-    assert_int_equal(comm_launched(&rank), 1); /* of no rank that it knows */
+    assert_int_equal(comm_launched(&rank, &told_by), 1); /* of no rank that it knows */
     setenv("SLURM_PROCID", "3", 1);
-    assert_int_equal(comm_launched(&rank), 4);
+    assert_int_equal(comm_launched(&rank, &told_by), 4);
     assert_int_equal(rank, 3);
+    assert_string_equal(told_by, "SLURM_STEP_NUM_TASKS");
     setenv("PMI_SIZE", "5", 1);
     setenv("PMI_RANK", "2", 1);
-    assert_int_equal(comm_launched(&rank), 5);
+    assert_int_equal(comm_launched(&rank, &told_by), 5);
     assert_int_equal(rank, 2);
+    assert_string_equal(told_by, "PMI_SIZE");
     setenv("OMPI_COMM_WORLD_SIZE", "7", 1);
     setenv("OMPI_COMM_WORLD_RANK", "6", 1);
-    assert_int_equal(comm_launched(&rank), 7);
+    assert_int_equal(comm_launched(&rank, &told_by), 7);
     assert_int_equal(rank, 6);
+    assert_string_equal(told_by, "OMPI_COMM_WORLD_SIZE");
     for (const char *const *name =
              (const char *const[]){"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "PMI_SIZE", "PMI_RANK",
                                    "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", NULL};

@@ -2,15 +2,18 @@
  *
  * A small reader of terminals below follows \r and ESC[K, so that what counts is what would stand on the
  * screen. */
+#include "io/disk.h"
 #include "io/progress.h"
 
 #include "tests/config/capture.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <utf8proc.h>
@@ -238,6 +241,48 @@ static void test_more_than_the_total(void **state)
     free(text);
 }
 
+typedef enum { NOT_OPENED, DRAWN, ERASED, CLOSED } stage;
+
+/* What a process writes that INT ends at this stage. */
+static char *interrupted_at(stage at)
+{
+    int how;
+    capture_terminal(80);
+    const pid_t child = fork();
+    if (child == 0) {
+        disk_clean_on_signals();
+        progress *p = at > NOT_OPENED ? progress_open("x", 10, "steps") : NULL;
+        progress_at(p, 5);
+        if (at == ERASED)
+            progress_erase(p);
+        if (at == CLOSED)
+            progress_close(p);
+        raise(SIGINT);
+        _exit(0);
+    }
+    const bool waited = waitpid(child, &how, 0) == child;
+    char *text = capture_end();
+    assert_true(waited && WIFSIGNALED(how) && WTERMSIG(how) == SIGINT);
+    return text;
+}
+
+/* A bar that INT cuts off is erased, what is no bar any more stays. */
+static void test_interrupt(void **state)
+{
+    (void)state;
+    static const int erasures[] = {[NOT_OPENED] = 0, [DRAWN] = 1, [ERASED] = 1, [CLOSED] = 0};
+    setenv("TERM", "xterm", 1);
+    for (stage at = NOT_OPENED; at <= CLOSED; at++) {
+        char *text = interrupted_at(at);
+        int seen = 0;
+        for (const char *found = text; (found = strstr(found, "\r\033[K")) != NULL; found++)
+            seen++;
+        assert_int_equal(seen, erasures[at]);
+        assert_int_equal(strlen(text) > 0, at > NOT_OPENED);
+        free(text);
+    }
+}
+
 static void test_null_and_closed_stderr(void **state)
 {
     (void)state;
@@ -261,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_every_width),         cmocka_unit_test(test_unknown_width_and_total),
         cmocka_unit_test(test_plain_lines),         cmocka_unit_test(test_resumed_job),
         cmocka_unit_test(test_more_than_the_total), cmocka_unit_test(test_null_and_closed_stderr),
+        cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,6 +92,58 @@ static void test_faults(void **state)
     unlink(path);
 }
 
+static struct {
+    int calls, fails_from;
+} writes;
+
+/* A disk that is full for one write, and broken from then on. */
+static ssize_t counted_pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+    writes.calls++;
+    if (writes.fails_from > 0 && writes.calls >= writes.fails_from) {
+        errno = writes.calls == writes.fails_from ? ENOSPC : EIO;
+        return -1;
+    }
+    return pwrite(fd, bytes, n, offset);
+}
+
+static void put_lines(output *o, int n)
+{
+    for (int i = 0; i < n; i++)
+        fputs("a line of 20 letters\n", o->stream);
+}
+
+/* How often the disk is asked: not before the buffer is full, not again once it has failed, not for what is discarded. */
+static void test_writes(void **state)
+{
+    (void)state;
+    disk_table table = disk_system;
+    table.pwrite = counted_pwrite;
+    disk_calls = &table;
+    output o;
+    error e = {0};
+    const char *path = scratch_path("file");
+    writes.calls = writes.fails_from = 0;
+    assert_int_equal(output_open(&o, path, &e), STATUS_OK);
+    put_lines(&o, 3000);
+    assert_int_equal(writes.calls, 0); /* 63,000 bytes */
+    assert_int_equal(output_flush(&o, &e), STATUS_OK);
+    assert_int_equal(writes.calls, 1);
+    put_lines(&o, 1);
+    output_discard(&o);
+    assert_int_equal(writes.calls, 1);
+    writes.calls = 0;
+    writes.fails_from = 2;
+    assert_int_equal(output_open(&o, path, &e), STATUS_OK);
+    put_lines(&o, 20000);
+    const status s = output_close(&o, &e);
+    disk_calls = &disk_system;
+    assert_int_equal(s, STATUS_IO_FAILED);
+    assert_non_null(strstr(e.text, "file: cannot write: No space left on device"));
+    assert_int_equal(writes.calls, 2);
+    assert_int_equal(scratch_entries(), 0);
+}
+
 static void test_pipe(void **state)
 {
     (void)state;
@@ -140,27 +193,109 @@ static void test_devices(void **state)
     unlink(full);
 }
 
-/* /dev/stdout leads to a regular file after `> file`; what stands in it stays, and so does the link. */
+/* `fd` leads to the file for a while: what restore() is given ends that. */
+static int redirect(int fd, const char *file, int flags)
+{
+    fflush(stdout);
+    const int ours = dup(fd), to = open(file, flags);
+    assert_true(ours >= 0 && to >= 0 && dup2(to, fd) == fd);
+    close(to);
+    return ours;
+}
+
+static void restore(int fd, int ours)
+{
+    fflush(stdout);
+    dup2(ours, fd);
+    close(ours);
+}
+
+/* /dev/stdout leads to a regular file after `> file`: what is printed before and after the result stays beside it, and so
+ * does the link. */
 static void test_standard_output(void **state)
 {
     (void)state;
+    static const char want[] = "before\nprinted\none line\nanother line\nlater\n";
     const char *file = scratch_path("file"), *link = scratch_path("link");
     error e = {0};
-    scratch_write(file, "before\n", 7);
     assert_int_equal(symlink(file, link), 0);
-    const struct stat before = look(file);
-    const int ours = dup(STDIN_FILENO), to = open(file, O_RDONLY);
-    dup2(to, STDIN_FILENO);
-    status s = write_text(link, &e);
-    dup2(ours, STDIN_FILENO);
-    close(ours);
-    close(to);
-    assert_int_equal(s, STATUS_OK);
-    assert_int_equal(look(file).st_ino, before.st_ino);
-    assert_true(scratch_holds(file, "before\none line\nanother line\n", 7 + sizeof text - 1));
-    assert_int_equal(scratch_entries(), 2);
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        FILE *stream = fd == STDOUT_FILENO ? stdout : stderr;
+        scratch_write(file, "", 0);
+        const struct stat before = look(file);
+        const size_t descriptors = scratch_descriptors();
+        const int ours = redirect(fd, file, O_WRONLY);
+        fputs("before\n", stream);
+        fflush(stream);
+        fputs("printed\n", stream);
+        const status checked = disk_check_stream(link, &e), s = write_text(link, &e);
+        fputs("later\n", stream);
+        restore(fd, ours);
+        assert_int_equal(checked, STATUS_OK);
+        assert_int_equal(s, STATUS_OK);
+        assert_int_equal(look(file).st_ino, before.st_ino);
+        assert_true(scratch_holds(file, want, sizeof want - 1));
+        assert_int_equal(scratch_entries(), 2);
+        assert_int_equal(scratch_descriptors(), descriptors);
+    }
     unlink(file);
     unlink(link);
+}
+
+/* What we read is not written to; a stdout that nobody can write to is no output. */
+static void test_standard_input(void **state)
+{
+    (void)state;
+    const char *file = scratch_path("file");
+    error e = {0}, checked = {0}, created = {0};
+    disk_file f;
+    scratch_write(file, text, 3);
+    int ours = redirect(STDIN_FILENO, file, O_RDONLY);
+    const status s = write_text(file, &e), s_check = disk_check_stream(file, &checked),
+                 s_create = disk_create(&f, file, 0, &created);
+    restore(STDIN_FILENO, ours);
+    assert_int_equal(s, STATUS_IO_FAILED);
+    assert_int_equal(s_check, STATUS_IO_FAILED);
+    assert_int_equal(s_create, STATUS_IO_FAILED);
+    assert_non_null(
+        strstr(e.text, "file: is the file that standard input reads, where another one is wanted"));
+    assert_string_equal(checked.text, e.text);
+    assert_non_null(strstr(created.text, "is the file that standard input reads, where a regular file is"));
+    assert_true(scratch_holds(file, text, 3));
+    ours = redirect(STDOUT_FILENO, file, O_RDONLY);
+    const status replaced = write_text(file, &e);
+    restore(STDOUT_FILENO, ours);
+    assert_int_equal(replaced, STATUS_OK);
+    assert_true(scratch_holds(file, text, sizeof text - 1));
+    assert_int_equal(scratch_entries(), 1);
+    unlink(file);
+}
+
+/* Who holds a descriptor needs no right to open the file behind it, nor to make one beside it. */
+static void test_without_rights(void **state)
+{
+    (void)state;
+    const char *file = scratch_path("file");
+    int how;
+    scratch_write(file, "", 0);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        redirect(STDOUT_FILENO, file, O_WRONLY);
+        if (chmod(file, 0400) != 0 || chmod(scratch_folder(), 0511) != 0 ||
+            (geteuid() == 0 && setuid(65534) != 0))
+            _exit(2);
+        _exit(access(file, W_OK) == 0                      ? 3
+              : disk_check_stream(file, NULL) != STATUS_OK ? 4
+              : write_text(file, NULL) != STATUS_OK        ? 5
+                                                           : 0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    chmod(scratch_folder(), 0700);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+    assert_true(scratch_holds(file, text, sizeof text - 1));
+    unlink(file);
 }
 
 static void test_folder(void **state)
@@ -173,6 +308,8 @@ static void test_folder(void **state)
     assert_non_null(strstr(e.text, "is a folder, where a file is wanted"));
     assert_int_equal(disk_check_stream(path, &e), STATUS_IO_FAILED);
     assert_int_equal(disk_check_stream(scratch_path("none/file"), &e), STATUS_IO_FAILED);
+    assert_int_equal(disk_check_stream("", &e), STATUS_IO_FAILED);
+    assert_string_equal(e.text, "\"\": is no name of a file");
     rmdir(path);
     assert_int_equal(disk_check_stream(scratch_path("file"), &e), STATUS_OK);
     assert_int_equal(scratch_entries(), 0);
@@ -212,9 +349,11 @@ static void test_signals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_faults), cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_devices), cmocka_unit_test(test_folder), cmocka_unit_test(test_standard_output),
-        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_pipe),           cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_folder),         cmocka_unit_test(test_standard_output),
+        cmocka_unit_test(test_standard_input), cmocka_unit_test(test_without_rights),
+        cmocka_unit_test(test_writes),         cmocka_unit_test(test_signals),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -301,7 +301,10 @@ static void test_mistakes(void **state)
         {"m.jsonl", "{\"label\": 1, \"text\": \"a\"}\n{\"\\u0000\": 1}\n", 0, "m.jsonl:2: holds \\u0000"},
         {"m.tsv", "text\tlabel\ra\tx\r", 0, "m.tsv:1: has no line end but CR"},
         {"m.csv", "text,label\r\"a\",x\r", 0, "m.csv:1: has no line end but CR"},
-        {"m.txt", "a\rb", 0, "m.txt:1: has no line end but CR"},
+        {"m.csv", "text,label\r\"a\rb\",x\r", 0, "m.csv:1: has no line end but CR"},
+        {"m.tsv", "text\tlabel\ra \"\tx\r", 0, "m.tsv:1: has no line end but CR"},
+        {"m.txt", "a\rb\r", 0, "m.txt:1: has no line end but CR"},
+        {"m.txt", "a\rb\rc", 0, "m.txt:1: has no line end but CR"},
         {"m.txt", "a\nb\xc3\n", 0, "m.txt:2:2: byte 0xc3 is not valid UTF-8"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -319,6 +322,40 @@ static void test_mistakes(void **state)
             fail_msg("case %zu: \"%s\" instead of \"%s\"", i, e.text, list[i].sentence);
         labelled_close(r);
         unlink(scratch_path(list[i].name));
+    }
+}
+
+/* A CR within a text ends no line; one record without a line end behind it is a record. */
+static void test_carriage_returns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *file, *text;
+    } list[] = {
+        {"c.txt", "a\rb", "a\rb"},
+        {"c.txt", "a\rb\n", "a\rb"},
+        {"c.txt", "a\r", "a"},
+        {"c.tsv", "a\rb\tx", "a\rb"},
+        {"c.csv", "\"a\rb\rc\",x\r", "a\rb\rc"},
+        {"c.csv", "\"a \"\"\r\"\" \rb\",x", "a \"\r\" \rb"},
+        {"c.jsonl", "{\"text\":\r\"a\",\r\"label\": 1}\r", "a"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        source_place place = {.path = (char *)scratch_path(list[i].name)};
+        labelled *r = NULL;
+        labelled_document d;
+        error e = {0};
+        bool more;
+        scratch_write(place.path, list[i].file, strlen(list[i].file));
+        if (labelled_open(&r, &place, labelled_format_of(&place), &(labelled_settings){.no_header = true},
+                          &e) != STATUS_OK ||
+            labelled_next(r, &d, &more, &e) != STATUS_OK || !more)
+            fail_msg("case %zu: %s", i, e.text);
+        assert_int_equal(d.text_bytes, strlen(list[i].text));
+        assert_memory_equal(d.text, list[i].text, d.text_bytes);
+        assert_int_equal(labelled_next(r, &d, &more, &e), STATUS_OK);
+        assert_false(more);
+        labelled_close(r);
     }
 }
 
@@ -425,9 +462,11 @@ static void test_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_long),     cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_json_labels), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_hostile),     cmocka_unit_test(test_input),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_columns),    cmocka_unit_test(test_json_labels),
+        cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_carriage_returns),
+        cmocka_unit_test(test_replaced),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_input),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

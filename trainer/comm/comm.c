@@ -56,9 +56,9 @@ _Noreturn void comm_abort(comm *c, int exit_code)
     _exit(exit_code); /* as MPI_Abort does: no handlers at exit, which other threads might not survive */
 }
 
-int comm_launched(int *rank)
+int comm_launched(int *rank, const char **told_by)
 {
-    return wire_launched_size(rank);
+    return wire_launched_size(rank, told_by);
 }
 
 int comm_rank(const comm *c)

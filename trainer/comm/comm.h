@@ -32,9 +32,10 @@ void comm_close(comm *c);
 /* Not collective: ends all ranks with this exit code (MPI_Abort), at once, without handlers at exit. */
 _Noreturn void comm_abort(comm *c, int exit_code);
 
-/* Not collective, and no MPI call: how many processes a launcher (mpirun, or Slurm's srun) has started, and
- * which of them this is; 1 and 0 without one. */
-int comm_launched(int *rank);
+/* Not collective, and no MPI call: how many processes a launcher (mpirun, or Slurm's srun) has started, which
+ * of them this is, and the variable of the environment that told so; 1, 0 and NULL without one, and where a
+ * launcher tells ranks but no number of them (PMIX_RANK alone). */
+int comm_launched(int *rank, const char **told_by);
 
 int comm_rank(const comm *c);
 int comm_size(const comm *c);

@@ -33,7 +33,7 @@ bool wire_launched(void)
 }
 
 /* Slurm's come last: mpirun hands them on to the ranks that it starts inside a step of its own. */
-int wire_launched_size(int *rank)
+int wire_launched_size(int *rank, const char **told_by)
 {
     static const char *const names[][2] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
                                            {"PMI_SIZE", "PMI_RANK"},
@@ -43,9 +43,11 @@ int wire_launched_size(int *rank)
         if (size == NULL || mine == NULL)
             continue;
         *rank = atoi(mine);
+        *told_by = names[i][0];
         return atoi(size);
     }
     *rank = 0;
+    *told_by = NULL;
     return 1;
 }
 

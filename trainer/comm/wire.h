@@ -22,8 +22,9 @@ typedef struct wire wire;
 /* True when a launcher has started this process (Open MPI's, or one that speaks PMI or PMIx, as Slurm does).
  * */
 bool wire_launched(void);
-/* How many processes it has started, by its environment, and which of them this is; 1 and 0 when none says. */
-int wire_launched_size(int *rank);
+/* How many processes it has started, which of them this is, and the variable that holds the number; 1, 0 and NULL
+ * when none does. */
+int wire_launched_size(int *rank, const char **told_by);
 /* Collective.  Initialises MPI and duplicates the world.  After a failure MPI is finalised again. */
 status wire_open(wire **w, error *e);
 /* Collective.  Finalises MPI. */
