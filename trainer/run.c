@@ -267,9 +267,8 @@ static status open_log(run *r, error *e)
 static status take_parameters(const run *r, float *value, transfer_report *from, error *e)
 {
     const config *c = r->config;
-    return *c->model.vectors
-               ? transfer_vectors(c, &r->corpus.vocab, &r->list, value, from, e)
-               : transfer_parameters(c, &r->corpus.vocab, &r->corpus.labels, &r->list, value, from, e);
+    return *c->model.vectors ? transfer_vectors(c, &r->corpus.vocab, &r->list, value, from, e)
+                             : transfer_parameters(c, &r->corpus, &r->list, value, from, e);
 }
 
 /* Collective.  The parameters of a run that begins; rank 0 alone reads others' files. */

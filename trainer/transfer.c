@@ -1,5 +1,6 @@
 #include "trainer/transfer.h"
 
+#include "io/tokenizer.h"
 #include "kernels/fill.h"
 #include "trainer/checkpoint.h"
 
@@ -178,9 +179,22 @@ static void count_left(const source *f, const params *list, transfer_report *rep
     }
 }
 
-status transfer_parameters(const config *c, const vocabulary *mine, const vocabulary *labels,
-                           const params *list, float *value, transfer_report *report, error *e)
+/* Words of equal bytes, and other texts in which they are found. */
+static void compare_rules(const source *f, const corpus *data, transfer_report *report)
 {
+    const char *level = "word", *tokenizer = NULL;
+    bool lower = false;
+    record_get_text(f->file.meta, "level", &level);
+    record_get_text(f->file.meta, "tokenizer", &tokenizer);
+    record_get_bool(f->file.meta, "lower", &lower);
+    report->rule = tokenizer_rule(data->level, data->tokenizer, data->lower);
+    report->rule_there = tokenizer_rule(level, tokenizer, lower);
+}
+
+status transfer_parameters(const config *c, const corpus *data, const params *list, float *value,
+                           transfer_report *report, error *e)
+{
+    const vocabulary *mine = &data->vocab;
     source f = {0};
     char *path = NULL;
     *report = (transfer_report){.words = mine->size};
@@ -191,7 +205,7 @@ status transfer_parameters(const config *c, const vocabulary *mine, const vocabu
     if (s == STATUS_OK)
         s = check_cell(&f, c, &report->turned, e);
     if (s == STATUS_OK)
-        s = compare_outputs(&f, c, labels, e);
+        s = compare_outputs(&f, c, &data->labels, e);
     for (int i = 0; s == STATUS_OK && i < list->count; i++) {
         const param *q = &list->list[i];
         s = take(&f, mine, q, value + q->offset, &report->fate[i], report, e);
@@ -200,6 +214,7 @@ status transfer_parameters(const config *c, const vocabulary *mine, const vocabu
     }
     if (s == STATUS_OK) {
         count_left(&f, list, report);
+        compare_rules(&f, data, report);
         snprintf(report->path, sizeof report->path, "%s", path);
         memcpy(report->digest, f.file.digest, sizeof report->digest);
     }
@@ -257,6 +272,9 @@ static void say_parameters(const transfer_report *report, const params *list, ru
     if (report->left > 0)
         log_line(log, "%d of its parameters have no place here and are left out, %s the first", report->left,
                  report->left_first);
+    if (strcmp(report->rule, report->rule_there) != 0)
+        log_line(log, "warning: that model has learnt from texts that were cut %s; those here were cut %s",
+                 report->rule_there, report->rule);
     if (report->turned)
         log_line(log, "warning: that model reads in the other direction than data.direction here");
 }

@@ -29,10 +29,11 @@
 typedef enum { TRANSFER_TAKEN, TRANSFER_ABSENT, TRANSFER_OTHER_OUTPUT } transfer_fate;
 
 typedef struct transfer_report {
-    char path[STORE_PATH];   /* the file that was read; "" if none was */
-    char digest[SHA256_HEX]; /* its identity (io/container.h) */
-    bool turned;             /* it reads in the other direction */
-    int left;                /* its parameters that this run has no place for, and the first of them */
+    char path[STORE_PATH];         /* the file that was read; "" if none was */
+    char digest[SHA256_HEX];       /* its identity (io/container.h) */
+    bool turned;                   /* it reads in the other direction */
+    const char *rule, *rule_there; /* how the texts of the run were cut, and of the source (io/tokenizer.h) */
+    int left;                      /* its parameters that this run has no place for, and the first of them */
     char left_first[PARAM_NAME];
     uint32_t words, unknown;        /* of this run's vocabulary; those that the source does not know */
     transfer_fate fate[PARAMS_MAX]; /* of parameter i of the list */
@@ -40,10 +41,10 @@ typedef struct transfer_report {
 } transfer_report;
 
 /* Not collective.  Reads c->model.init_from (a checkpoint, or a run directory, whose best is taken) over `value`, which
- * is laid out by `list` and holds the initial values; mine: the vocabulary of encoder.weight's rows; labels: of a
- * classifier's outputs, not looked at for a language model.  On failure `value` may hold some of it. */
-status transfer_parameters(const config *c, const vocabulary *mine, const vocabulary *labels,
-                           const params *list, float *value, transfer_report *report, error *e);
+ * is laid out by `list` and holds the initial values; data: the corpus of the run.  On failure `value` may hold some
+ * of it. */
+status transfer_parameters(const config *c, const corpus *data, const params *list, float *value,
+                           transfer_report *report, error *e);
 /* The same for c->model.vectors, which must hold vectors of model.embedding numbers and one word of `mine` at
  * least: BAD_DATA. */
 status transfer_vectors(const config *c, const vocabulary *mine, const params *list, float *value,

@@ -313,6 +313,10 @@ beginnings() {
     expect_text "a language model of the documents" err '^begins with doclm/.* 5 of 7 parameters; of 3[0-9] words 0 are unknown there'
     expect_refusals "one of another width" 2 'model.init_from: doclm/.*: has model.hidden = 16, this run 24; they must be the same$' \
         train learn.yaml --set run.dir=wide --set model.init_from=doclm --threads 1
+    expect_lines "cut alike: no warning" err 0 'that model has learnt from texts'
+    unroll prepare labelled train.tsv --lower no -q -o as-written.h5
+    learn cased --set model.init_from=doclm --set model.hidden=16 --set train.steps=2 --set data.corpus=as-written.h5
+    expect_text "cut in another way: a warning" err '^warning: that model has learnt from texts that were cut .*in lower case; those here were cut .*case as written$'
     expect_text "its output is another" tuned/train.log '^decoder.weight keeps its initial values: another output layer$'
 }
 

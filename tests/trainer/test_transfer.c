@@ -121,7 +121,8 @@ static void add(fresh *f, const char *name, int rows, int cols)
 static status transfer(fresh *f, error *e)
 {
     memset(e, 0, sizeof *e);
-    return transfer_parameters(&f->c, &f->words, &f->labels, &f->list, f->value, &f->report, e);
+    const corpus data = {.vocab = f->words, .labels = f->labels, .level = "word", .tokenizer = "words"};
+    return transfer_parameters(&f->c, &data, &f->list, f->value, &f->report, e);
 }
 
 static void drop(fresh *f)
@@ -255,6 +256,8 @@ static void test_other_models(void **state)
         expect_kept(&f, p, TRANSFER_ABSENT);
     for (int p = 5; p < 8; p++)
         expect_taken(&f, p);
+    assert_string_equal(f.report.rule, "into words, numbers and punctuation, case as written");
+    assert_string_equal(f.report.rule_there, "at white space"); /* the source says nothing of it */
     assert_int_equal(f.report.left, 1); /* of four of a layer, rnn.bias_hh_l0 is not here */
     assert_string_equal(f.report.left_first, "rnn.bias_hh_l0");
     drop(&f);
