@@ -45,13 +45,14 @@ void disk_forget_temporary(int note)
         atomic_store(&slots[note - 1].state, EMPTY);
 }
 
-/* The default action is in force again (SA_RESETHAND), and not held back (SA_NODEFER): this ends the process. */
+/* The default action, not held back (SA_NODEFER), ends the process. */
 static void remove_and_end(int number)
 {
     progress_abandon();
     for (int i = 0; i < SLOTS; i++)
         if (atomic_load(&slots[i].state) == FULL)
             unlink(slots[i].name);
+    signal(number, SIG_DFL);
     raise(number);
 }
 
@@ -60,7 +61,7 @@ void disk_clean_on_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction old, a = {.sa_handler = remove_and_end, .sa_flags = SA_RESETHAND | SA_NODEFER};
+        struct sigaction old, a = {.sa_handler = remove_and_end, .sa_flags = SA_NODEFER};
         sigemptyset(&a.sa_mask);
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &a, NULL);
