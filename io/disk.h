@@ -74,8 +74,8 @@ status disk_commit(disk_file *f, error *e);
 void disk_discard(disk_file *f);
 
 /* From now on INT, TERM, HUP and PIPE remove the temporaries that are being made, erase a bar (io/progress.h), and then
- * end the process as they would have; XFSZ is ignored, so that beyond a limit on file sizes a write fails.  For commands that have nothing to
- * save: trainer/signals.h is for the others. */
+ * end the process as they would have; XFSZ is ignored, so that beyond a limit on file sizes a write fails.  For commands
+ * that have nothing to save: trainer/signals.h is for the others. */
 void disk_clean_on_signals(void);
 
 /* disk_create + disk_write_at + disk_commit. */
