@@ -241,6 +241,15 @@ static void test_more_than_the_total(void **state)
     free(text);
 }
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_CHECKER 1
+#endif
+#endif
+#if !defined(THREAD_CHECKER) && defined(__SANITIZE_THREAD__)
+#define THREAD_CHECKER 1
+#endif
+
 typedef enum { NOT_OPENED, DRAWN, ERASED, CLOSED } stage;
 
 /* What a process writes that INT ends at this stage. */
@@ -270,7 +279,7 @@ static char *interrupted_at(stage at)
 static void test_interrupt(void **state)
 {
     (void)state;
-#ifdef __SANITIZE_THREAD__
+#ifdef THREAD_CHECKER
     print_message("skipped: the thread checker holds a forked process's signals back\n");
     skip();
 #endif
