@@ -18,18 +18,11 @@ have to agree with.
 import torch
 from torch import nn
 
+from draw import Generator
+
 V, E, H, C, STEPS, LR = 23, 7, 9, 3, 3, 0.5
 LENGTHS = (5, 11, 1, 8, 8, 3)  # of a batch's documents
 WEIGHT = (0.5, 1.75, 1.0)  # of the classes
-
-
-class Generator:
-    def __init__(self):
-        self.s = 1
-
-    def __call__(self):
-        self.s = (1664525 * self.s + 1013904223) % 2**32
-        return self.s >> 8
 
 
 class Classifier(nn.Module):

@@ -16,17 +16,10 @@ the mean loss in nats per token of windows 1 .. 20, each before its step.
 import torch
 from torch import nn
 
+from draw import Generator
+
 V, H, LAYERS, T, B, STEPS = 31, 12, 2, 5, 6, 20
 E_UNTIED = 10
-
-
-class Generator:
-    def __init__(self):
-        self.s = 1
-
-    def __call__(self):
-        self.s = (1664525 * self.s + 1013904223) % 2**32
-        return self.s >> 8
 
 
 class GruBefore(nn.Module):

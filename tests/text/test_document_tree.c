@@ -21,16 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char out[512];
-
-static int make(void **state)
-{
-    (void)state;
-    scratch_make();
-    snprintf(out, sizeof out, "%s", scratch_path("c.h5"));
-    return 0;
-}
-
 static const archive_member members[] = {
     {"test/neg/9.txt", "Awful, again", 12, NULL, NULL},
     {"train/pos/2.txt", "Fine film", 9, NULL, NULL},
@@ -78,6 +68,8 @@ static status prepare_tree(char *const *sources, int count, const tree_rules *ru
                            documents_report *report, tree_report *read, error *e)
 {
     document_set *set = documents_new(true);
+    char out[512];
+    snprintf(out, sizeof out, "%s", scratch_path("c.h5"));
     documents_job job = {
         .format = "labelled", .rules = {.min_count = 1, .from_all = true}, .seed = 1, .out = out};
     status s = tree_read(set, sources, count, rules, read, e);
@@ -254,5 +246,5 @@ int main(void)
         cmocka_unit_test(test_tree_mistakes),
         cmocka_unit_test(test_same_file_twice),
     };
-    return cmocka_run_group_tests(tests, make, scratch_teardown);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
