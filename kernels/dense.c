@@ -108,7 +108,7 @@ static void backward_body(member *m, void *arg)
         else if (i < dx + dW)
             gemm_tree_task(m->k, &j->tree, i - dx, team_scratch(m, gemm_tree_scratch(j->d->B)));
         else
-            gemm_tree_sums(m->k, &j->tree, (int)(i - dx - dW), j->db, j->tree.stride);
+            gemm_tree_sums(m->k, &j->tree, (int)(i - dx - dW), j->db, NULL, j->tree.stride);
     }
     team_barrier(m);
 }
@@ -129,6 +129,7 @@ void dense_backward(dense *d, team *t, const float *W, const float *x, const flo
                            .start = GEMM_ZERO};
     j.tree = (gemm_tree){.p = p,
                          .T = T,
+                         .threads = team_threads(t),
                          .pa = PAD16(d->N) / 16,
                          .pb = PAD16(d->K) / 16,
                          .a = d->panels_dy,

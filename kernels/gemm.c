@@ -20,10 +20,9 @@
  * a time. */
 #define TREE_A      8 /* 16 rows are 2 x 8 rows by 3 panels in registers */
 #define TREE_B      3
-#define TREE_GROUPS 2
+#define TREE_GROUPS 3
 #define TREE_DEPTH  320
-#define TREE_SMALL  1024 /* pairs of panels of a product so small that half as many of A leave enough tasks */
-#define SUM_LEVELS  14   /* shards <= 4096: at most 13 open subtrees */
+#define SUM_LEVELS  14            /* shards <= 4096: at most 13 open subtrees */
 #define TREE_ROW    (16 * TREE_B) /* floats of a row of a tile: one panel of A, one group of B */
 #define TREE_TILE   (16 * TREE_ROW)
 #define TREE_LEVEL  (TREE_A * TREE_GROUPS * TREE_TILE)
@@ -100,27 +99,60 @@ long gemm_job_tasks(const gemm_job *j)
     return (long)pieces(j->M, JOB_ROWS) * pieces(j->P, JOB_PANELS);
 }
 
+/* Rows and panels of a task. */
+typedef struct job_block {
+    int m0, m1, p0, p1;
+} job_block;
+
+/* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from memory once
+ * if all of B does. */
+static bool rows_outside(const gemm_job *j)
+{
+    return (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
+}
+
+static job_block block_of(const gemm_job *j, long task)
+{
+    const long rows = pieces(j->M, JOB_ROWS), panels = pieces(j->P, JOB_PANELS);
+    const long rb = rows_outside(j) ? task / panels : task % rows,
+               pb = rows_outside(j) ? task % panels : task / rows;
+    return (job_block){cut(j->M, TILE_ROWS, rb, rows), cut(j->M, TILE_ROWS, rb + 1, rows),
+                       cut(j->P, TILE_PANELS, pb, panels), cut(j->P, TILE_PANELS, pb + 1, panels)};
+}
+
+/* What the next task does not share with this one: the thread will most likely come to it next. */
+static gemm_extra job_ahead(const gemm_job *j, const job_block *now, long task)
+{
+    if (task + 1 >= gemm_job_tasks(j))
+        return (gemm_extra){0};
+    const job_block next = block_of(j, task + 1);
+    const size_t panel = gemm_panel(j->K);
+    if (next.m0 != now->m0 && (rows_outside(j) || next.p0 == now->p0))
+        return (gemm_extra){.ahead = j->a + (size_t)next.m0 * j->lda,
+                            .runs = 1,
+                            .run_floats = (size_t)(next.m1 - next.m0) * j->lda};
+    return (gemm_extra){.ahead = j->b + (size_t)next.p0 * panel,
+                        .runs = 1,
+                        .run_floats = (size_t)(next.p1 - next.p0) * panel};
+}
+
 void gemm_job_task(const kernels *k, const gemm_job *j, long task)
 {
-    const long row_blocks = pieces(j->M, JOB_ROWS), panel_blocks = pieces(j->P, JOB_PANELS);
-    /* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from memory once
-     * if all of B does. */
-    const bool rows_outside = (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
-    const long rb = rows_outside ? task / panel_blocks : task % row_blocks,
-               pb = rows_outside ? task % panel_blocks : task / row_blocks;
-    const int m0 = cut(j->M, TILE_ROWS, rb, row_blocks), m1 = cut(j->M, TILE_ROWS, rb + 1, row_blocks);
-    const int p0 = cut(j->P, TILE_PANELS, pb, panel_blocks),
-              p1 = cut(j->P, TILE_PANELS, pb + 1, panel_blocks);
+    const job_block t = block_of(j, task);
     const size_t panel = gemm_panel(j->K);
-    const int depth_blocks = j->K > 0 ? pieces(j->K, JOB_DEPTH) : 1;
-    const float *bias = j->bias ? j->bias + (size_t)p0 * 16 : NULL;
+    const int depth_blocks = at_least(1, pieces(j->K, JOB_DEPTH));
+    const float *bias = j->bias ? j->bias + (size_t)t.p0 * 16 : NULL;
+    gemm_extra extra = job_ahead(j, &t, task);
+    extra.run_floats /= (size_t)depth_blocks;
+    extra.far = true;
     for (int kb = 0; kb < depth_blocks; kb++) {
         const int k0 = (int)((long)j->K * kb / depth_blocks),
                   k1 = (int)((long)j->K * (kb + 1) / depth_blocks);
-        k->gemm(m1 - m0, p1 - p0, k1 - k0, j->a + (size_t)m0 * j->lda + (size_t)k0, j->lda, 1,
-                j->b + (size_t)p0 * panel + (size_t)k0 * 16, panel,
-                j->c + (size_t)m0 * j->ldc + (size_t)p0 * 16, j->ldc, kb == 0 ? j->start : GEMM_CONTINUE,
-                bias);
+        k->gemm_also(t.m1 - t.m0, t.p1 - t.p0, k1 - k0, j->a + (size_t)t.m0 * j->lda + (size_t)k0, j->lda, 1,
+                     j->b + (size_t)t.p0 * panel + (size_t)k0 * 16, panel,
+                     j->c + (size_t)t.m0 * j->ldc + (size_t)t.p0 * 16, j->ldc,
+                     kb == 0 ? j->start : GEMM_CONTINUE, bias, extra);
+        extra.ahead += extra.run_floats;
     }
 }
 
@@ -128,10 +160,16 @@ typedef struct tree_cuts {
     int a, b; /* into how many blocks the panels of A and the groups of B are cut */
 } tree_cuts;
 
+/* Fewer panels of A to a task, where there would be too few tasks for the threads. */
 static tree_cuts tree_cut(const gemm_tree *j)
 {
-    const int a = !j->crowd && j->pa * j->pb < TREE_SMALL ? TREE_A / 2 : TREE_A;
-    return (tree_cuts){pieces(j->pa, a), pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
+    tree_cuts n = {0, pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
+    for (int a = TREE_A; a >= TREE_A / 4; a /= 2) {
+        n.a = pieces(j->pa, a);
+        if (n.a * n.b >= 2 * j->threads)
+            break;
+    }
+    return n;
 }
 
 long gemm_tree_tasks(const gemm_tree *j)
@@ -153,60 +191,86 @@ static int group_begin(const gemm_tree *j, int g)
     return (int)((long)j->pb * g / groups);
 }
 
+/* Operands that come next: rows from float `at` of the panels of a block; without a block nothing comes. */
+typedef struct tree_next {
+    const tree_block *block;
+    size_t at;
+} tree_next;
+
 /* What a product fetches from afar while it multiplies: with the first group the next panel of A, at the same
- * rows; then, for the rows that come next (`to`, 0 if none do), the panels of B and the first one of A. */
-static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, int a, size_t at, size_t to)
+ * rows; then what comes next, the panels of B and the first one of A. */
+static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, int a, size_t at, tree_next to)
 {
     const size_t panel = gemm_panel(j->T * j->p->rows);
     if (g == t->g0)
         return a + 1 < t->a1 ? j->a + (size_t)(a + 1) * panel + at : NULL;
-    const int b0 = group_begin(j, t->g0), b1 = group_begin(j, t->g1),
-              i = (g - t->g0 - 1) * (t->a1 - t->a0) + a - t->a0;
-    if (to == 0 || i > b1 - b0)
+    if (!to.block)
         return NULL;
-    return i < b1 - b0 ? j->b + (size_t)(b0 + i) * panel + to : j->a + (size_t)t->a0 * panel + to;
+    const int b0 = group_begin(j, to.block->g0), b1 = group_begin(j, to.block->g1),
+              i = (g - t->g0 - 1) * (t->a1 - t->a0) + a - t->a0;
+    if (i > b1 - b0)
+        return NULL;
+    return i < b1 - b0 ? j->b + (size_t)(b0 + i) * panel + to.at
+                       : j->a + (size_t)to.block->a0 * panel + to.at;
 }
 
-/* The leaves of one shard, whose operands are rows [from, from + K) of the panels: a chain over K for each element.
- * The shard to come begins at row `next`, 0 if there is none. */
-static void tree_leaves(const kernels *k, const gemm_tree *j, const tree_block *t, size_t from, int K,
-                        size_t next, float *level)
+/* A leaf's place in the sums: the operands of its shard begin at row `from`; as many merges as subtrees are complete
+ * with it; if the node is, it is written. */
+typedef struct tree_leaf {
+    size_t from;
+    int K, merges, node;
+    bool whole;
+    float *level;
+} tree_leaf;
+
+/* The place in C of panel a of A and group g of B, of `valid` rows and `columns` columns. */
+static float *tree_place(const gemm_tree *j, int node, int g, int a, int *valid, int *columns)
 {
-    const size_t panel = gemm_panel(j->T * j->p->rows);
-    const int cuts = at_least(1, pieces(K, TREE_DEPTH));
-    for (int piece = 0; piece < cuts; piece++) {
-        const int k0 = (int)((long)K * piece / cuts), k1 = (int)((long)K * (piece + 1) / cuts);
-        const size_t at = (from + (size_t)k0) * 16,
-                     to = piece + 1 < cuts ? (from + (size_t)k1) * 16 : next * 16;
-        const gemm_start start = piece ? GEMM_CONTINUE : GEMM_ZERO;
-        float *tile = level;
-        for (int g = t->g0; g < t->g1; g++) {
-            const int b = group_begin(j, g), panels = group_begin(j, g + 1) - b;
-            for (int a = t->a0; a < t->a1; a++, tile += TREE_TILE) {
-                const float *pa = j->a + (size_t)a * panel + at, *pb = j->b + (size_t)b * panel + at;
-                const float *ahead = tree_ahead(j, t, g, a, at, to);
-                if (by_openblas[GEMM_DW])
-                    gemm_blas(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TREE_ROW, start, NULL);
-                else
-                    k->gemm_ahead(16, panels, k1 - k0, pa, 1, 16, pb, panel, tile, TREE_ROW, start, NULL,
-                                  ahead, ahead ? (size_t)(k1 - k0) * 16 : 0);
-            }
-        }
+    const int b = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1);
+    *columns = (end < j->N ? end : j->N) - b;
+    return j->c + (size_t)node * j->stride + j->row(j->shape, a, valid) * j->ldc + b;
+}
+
+/* A tile of a leaf, by rows [k0, k1) of its shard. */
+static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *leaf, int g, int a, int k0,
+                         int k1, float *tile, const float *ahead)
+{
+    const size_t panel = gemm_panel(j->T * j->p->rows), at = (leaf->from + (size_t)k0) * 16;
+    const int b = group_begin(j, g), panels = group_begin(j, g + 1) - b;
+    const bool last = k1 == leaf->K, written = last && leaf->whole;
+    gemm_extra extra = {.ahead = ahead,
+                        .runs = ahead != NULL,
+                        .run_floats = (size_t)(k1 - k0) * 16,
+                        .merges = last ? leaf->merges : 0,
+                        .below = TREE_LEVEL};
+    int valid = 0, columns = 0;
+    float *c = written ? tree_place(j, leaf->node, g, a, &valid, &columns) : NULL;
+    const bool full = valid == 16 && columns == 16 * panels;
+    if (full) {
+        extra.out = c;
+        extra.out_row = j->ldc;
     }
+    const gemm_also_function product = by_openblas[GEMM_DW] ? gemm_blas_also : k->gemm_also;
+    product(16, panels, k1 - k0, j->a + (size_t)a * panel + at, 1, 16, j->b + (size_t)b * panel + at, panel,
+            tile, TREE_ROW, k0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
+    const float *sum = tile - (size_t)extra.merges * TREE_LEVEL;
+    for (int i = 0; !full && i < valid; i++)
+        memcpy(c + (size_t)i * j->ldc, sum + i * TREE_ROW, (size_t)columns * sizeof *c);
 }
 
-static void tree_write(const gemm_tree *j, const tree_block *t, int node, const float *tile)
+/* A chain over K for each element.  `next`: the operands of the leaf to come. */
+static void tree_leaves(const kernels *k, const gemm_tree *j, const tree_block *t, const tree_leaf *leaf,
+                        tree_next next)
 {
-    for (int g = t->g0; g < t->g1; g++) {
-        const int b = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1),
-                  columns = (end < j->N ? end : j->N) - b;
-        for (int a = t->a0; a < t->a1; a++, tile += TREE_TILE) {
-            int valid;
-            const size_t row = j->row(j->shape, a, &valid);
-            float *c = j->c + (size_t)node * j->stride + row * j->ldc + b;
-            for (int i = 0; i < valid; i++)
-                memcpy(c + (size_t)i * j->ldc, tile + i * TREE_ROW, (size_t)columns * sizeof *c);
-        }
+    const int cuts = at_least(1, pieces(leaf->K, TREE_DEPTH));
+    for (int piece = 0; piece < cuts; piece++) {
+        const int k0 = (int)((long)leaf->K * piece / cuts), k1 = (int)((long)leaf->K * (piece + 1) / cuts);
+        const size_t at = (leaf->from + (size_t)k0) * 16;
+        const tree_next to = piece + 1 < cuts ? (tree_next){t, (leaf->from + (size_t)k1) * 16} : next;
+        float *tile = leaf->level;
+        for (int g = t->g0; g < t->g1; g++)
+            for (int a = t->a0; a < t->a1; a++, tile += TREE_TILE)
+                tree_product(k, j, leaf, g, a, k0, k1, tile, tree_ahead(j, t, g, a, at, to));
     }
 }
 
@@ -219,41 +283,48 @@ size_t gemm_tree_scratch(int most_shards)
     return (size_t)(levels + 1) * sizeof(float[TREE_LEVEL]);
 }
 
-/* Shard by shard, added up the tree while hot. */
-static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t, float (*level)[TREE_LEVEL])
+/* Shard by shard, added up the tree while hot.  Block `after` comes behind this one, if any. */
+static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t, const tree_block *after,
+                      float (*level)[TREE_LEVEL])
 {
     const shards *p = j->p;
-    const size_t floats = (size_t)((t->a1 - t->a0) * (t->g1 - t->g0)) * TREE_TILE;
-    size_t from = 0;
+    tree_leaf leaf = {0};
     for (int n = 0; n < p->nodes; n++) {
         int open = 0;
         for (int s = p->node[n].first; s < p->node[n].last; s++) {
             int first, last;
             shard_rows(p, s, &first, &last);
-            const int K = j->T * (last - first);
+            leaf.K = j->T * (last - first);
+            leaf.merges = shard_merges(p->node[n].first, p->node[n].last, s);
+            leaf.node = n;
+            leaf.whole = s + 1 == p->node[n].last;
+            leaf.level = level[open];
             const bool more = s + 1 < p->first + p->count;
-            tree_leaves(k, j, t, from, K, more ? from + (size_t)K : 0, level[open++]);
-            from += (size_t)K;
-            for (int merges = shard_merges(p->node[n].first, p->node[n].last, s); merges > 0; merges--) {
-                open--;
-                k->add(level[open - 1], level[open - 1], level[open], floats);
-            }
+            tree_leaves(k, j, t, &leaf,
+                        more ? (tree_next){t, (leaf.from + (size_t)leaf.K) * 16} : (tree_next){after, 0});
+            leaf.from += (size_t)leaf.K;
+            open += 1 - leaf.merges;
         }
-        tree_write(j, t, n, level[0]);
     }
 }
 
-void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch)
+static tree_block tree_block_of(const gemm_tree *j, long task)
 {
     const tree_cuts n = tree_cut(j);
     const long ta = task / n.b, tb = task % n.b;
     const int groups = pieces(j->pb, TREE_B);
-    const tree_block t = {(int)(j->pa * ta / n.a), (int)(j->pa * (ta + 1) / n.a), (int)(groups * tb / n.b),
-                          (int)(groups * (tb + 1) / n.b)};
-    tree_walk(k, j, &t, scratch);
+    return (tree_block){(int)(j->pa * ta / n.a), (int)(j->pa * (ta + 1) / n.a), (int)(groups * tb / n.b),
+                        (int)(groups * (tb + 1) / n.b)};
 }
 
-void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride)
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch)
+{
+    const bool more = task + 1 < gemm_tree_tasks(j);
+    const tree_block t = tree_block_of(j, task), after = more ? tree_block_of(j, task + 1) : (tree_block){0};
+    tree_walk(k, j, &t, more ? &after : NULL, scratch);
+}
+
+void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, float *again, size_t stride)
 {
     _Alignas(64) float level[SUM_LEVELS][16];
     const shards *p = j->p;
@@ -275,5 +346,7 @@ void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, si
             }
         }
         memcpy(sums + (size_t)n * stride + row0, level[0], (size_t)valid * sizeof *sums);
+        if (again)
+            memcpy(again + (size_t)n * stride + row0, level[0], (size_t)valid * sizeof *again);
     }
 }

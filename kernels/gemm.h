@@ -32,8 +32,14 @@ const char *gemm_backend(gemm_role role); /* "packed" or "openblas" */
 /* The member `gemm` of a table, and the same by way of OpenBLAS: equal to it up to rounding. */
 typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                               size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
+typedef void (*gemm_also_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k,
+                                   const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
+                                   const float *bias, gemm_extra extra);
 void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
                float *c, size_t c_row, gemm_start start, const float *bias);
+void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                    size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                    gemm_extra extra);
 
 /* ---- panels ---- */
 
@@ -75,7 +81,7 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task);
 typedef struct gemm_tree {
     const shards *p;
     int T;
-    bool crowd;         /* other tasks keep the threads busy, too: few large ones will do */
+    int threads;        /* that share its tasks: sizes depend on it, results do not */
     int pa, pb;         /* panels of A and of B */
     const float *a, *b; /* panels by gemm_pack_shards */
     /* Where rows of C that come from panel i of A begin, and how many of the 16 are real. */
@@ -90,8 +96,9 @@ long gemm_tree_tasks(const gemm_tree *j);
 /* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */
 size_t gemm_tree_scratch(int most_shards);
 void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch);
-/* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n. */
-void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, size_t stride);
+/* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n; and in `again` likewise
+ * unless it is NULL. */
+void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, float *again, size_t stride);
 
 /* The BLAS behind gemm_blas, as it calls itself: version, options, kernels, threading.  Static text. */
 const char *gemm_blas_flavour(void);

@@ -35,6 +35,23 @@ void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, co
                     (int)c_row);
 }
 
+void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                    size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                    gemm_extra extra)
+{
+    gemm_blas(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias);
+    for (int i = 0; i < M; i++) {
+        float *row = c + (size_t)i * c_row, *out = extra.out ? extra.out + (size_t)i * extra.out_row
+                                                             : row - (size_t)extra.merges * extra.below;
+        for (int j = 0; j < 16 * P; j++) {
+            float sum = row[j];
+            for (int m = 1; m <= extra.merges; m++)
+                sum = row[j - (ptrdiff_t)((size_t)m * extra.below)] + sum;
+            out[j] = sum;
+        }
+    }
+}
+
 const char *gemm_blas_flavour(void)
 {
     return openblas_get_config();

@@ -237,6 +237,23 @@ static void pack_inputs(member *m, const job *j, const chunk *c)
     team_barrier(m);
 }
 
+/* What the next tile of logits does not share with this one: other tokens for the same words, or other words. */
+static gemm_extra logits_ahead(const job *j, const chunk *c, int block, int panel1)
+{
+    const linear_ce *l = j->l;
+    const size_t H = (size_t)l->H;
+    if (panel1 < c->panels)
+        return (gemm_extra){.ahead = l->input + (size_t)panel1 * gemm_panel(l->H),
+                            .runs = at_most(TASK_PANELS, c->panels - panel1),
+                            .run_floats = gemm_panel(l->H),
+                            .apart = gemm_panel(l->H)};
+    if (block + 1 < l->blocks)
+        return (gemm_extra){.ahead = j->W + (size_t)(block + 1) * WORDS * H,
+                            .runs = 1,
+                            .run_floats = (size_t)block_words(l, block + 1) * H};
+    return (gemm_extra){0};
+}
+
 static void make_logits(member *m, const job *j, const chunk *c)
 {
     const linear_ce *l = j->l;
@@ -245,9 +262,9 @@ static void make_logits(member *m, const job *j, const chunk *c)
     const size_t H = (size_t)l->H;
     for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);) {
         const int v0 = block * WORDS, words = block_words(l, block);
-        m->k->gemm(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
-                   l->input + (size_t)panel0 * gemm_panel(l->H), gemm_panel(l->H), product, COLUMNS,
-                   GEMM_ZERO, NULL);
+        m->k->gemm_also(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
+                        l->input + (size_t)panel0 * gemm_panel(l->H), gemm_panel(l->H), product, COLUMNS,
+                        GEMM_ZERO, NULL, logits_ahead(j, c, block, panel1));
         for (int p = panel0; p < panel1; p++)
             m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0),
                                  product + (p - panel0) * 16, COLUMNS, j->b + v0, words);
@@ -346,18 +363,26 @@ static void pack_weights(const linear_ce *l, const float *W, int v0, int words, 
     }
 }
 
-/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words. */
+/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words.  While some words are
+ * multiplied, those of d that come next are fetched: each strip asks for every so manyth panel. */
 static void input_gradient(member *m, const job *j, const chunk *c, int h0, int h1, int panel0, int panel1)
 {
     const linear_ce *l = j->l;
+    const size_t panel = gemm_panel(l->V);
+    const int strips = pieces(h1 - h0, STRIP), panels = panel1 - panel0;
     dh_scratch *s = team_scratch(m, sizeof *s);
     for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
-        const int words = at_most(DH_WORDS, l->V - v0);
+        const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
         pack_weights(l, j->W, v0, words, h0, h1, s);
-        for (int h = h0; h < h1; h += STRIP)
-            m->k->gemm(at_most(STRIP, h1 - h), panel1 - panel0, words, s->weights[(h - h0) / STRIP][0], 1,
-                       STRIP, panel_logits(l, panel0, v0), gemm_panel(l->V), s->product[h - h0],
-                       DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL);
+        for (int i = 0; i < strips; i++) {
+            const gemm_extra extra = {.ahead = panel_logits(l, panel0 + i, v0 + words),
+                                      .runs = more > 0 && i < panels ? pieces(panels - i, strips) : 0,
+                                      .run_floats = (size_t)more * 16,
+                                      .apart = (size_t)strips * panel};
+            m->k->gemm_also(at_most(STRIP, h1 - h0 - i * STRIP), panels, words, s->weights[i][0], 1, STRIP,
+                            panel_logits(l, panel0, v0), panel, s->product[i * STRIP], DH_PANELS * 16,
+                            v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
+        }
     }
     for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
         const float inverse = 1.0f / l->token_sum[i];
@@ -374,15 +399,46 @@ typedef struct tile_place {
     int block, words, group, panels;
 } tile_place;
 
-/* The leaf of shard s: one chain over its tokens. */
-static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile_place *at, int s,
-                      const float *block, float *tile)
+/* Panels of h/sum of a tile, at the tokens of shard s. */
+static const float *shard_panels(const job *j, const chunk *c, int group, int s)
 {
     const linear_ce *l = j->l;
-    const int first = shard_token(j, s) - c->first, tokens = shard_token(j, s + 1) - shard_token(j, s);
-    k->gemm(at->words, at->panels, tokens, block + first, block_stride(l), 1,
-            l->scaled + (size_t)(DW_PANELS * at->group) * gemm_panel(l->capacity) + (size_t)first * 16,
-            gemm_panel(l->capacity), tile, GROUP, GEMM_ZERO, NULL);
+    return l->scaled + (size_t)(DW_PANELS * group) * gemm_panel(l->capacity) +
+           (size_t)(shard_token(j, s) - c->first) * 16;
+}
+
+static int shard_tokens(const job *j, int s)
+{
+    return shard_token(j, s + 1) - shard_token(j, s);
+}
+
+/* The leaf of shard s: one chain over its tokens. */
+static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile_place *at, int s,
+                      const float *block, float *tile, int merges, float *out)
+{
+    const linear_ce *l = j->l;
+    const int next = s + 1 < c->shard1 ? s + 1 : c->shard0, group = at->group + (s + 1 == c->shard1);
+    const size_t panel = gemm_panel(l->capacity);
+    const gemm_extra extra = {.ahead = shard_panels(j, c, group, next),
+                              .runs = at_least(0, at_most(DW_PANELS, l->panels - DW_PANELS * group)),
+                              .run_floats = (size_t)shard_tokens(j, next) * 16,
+                              .apart = panel,
+                              .merges = merges,
+                              .below = TILE,
+                              .out = out,
+                              .out_row = (size_t)l->H};
+    k->gemm_also(at->words, at->panels, shard_tokens(j, s), block + shard_token(j, s) - c->first,
+                 block_stride(l), 1, shard_panels(j, c, at->group, s), panel, tile, GROUP, GEMM_ZERO, NULL,
+                 extra);
+}
+
+/* Where a tile of a node's dW goes, if it is all columns of dW. */
+static float *tile_out(const job *j, const tile_place *at, int node)
+{
+    const int h0 = at->group * GROUP;
+    if (h0 + 16 * at->panels > j->l->H)
+        return NULL;
+    return j->dW + (size_t)node * j->stride + (size_t)(at->block * DW_WORDS) * (size_t)j->l->H + h0;
 }
 
 static void write_tile(const job *j, const tile_place *at, int node, const float *tile)
@@ -405,7 +461,8 @@ static float *open_tile(const linear_ce *l, const tile_place *at, int level)
     return l->open + (size_t)level * open_floats(l) + tiles * TILE;
 }
 
-/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  Levels below `hot` of the stack
+/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  The last sum of all goes to its place from the
+ * registers, if it can.  Levels below `hot` of the stack
  * of sums are still where earlier chunks left them. */
 static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_place *at, int node,
                      dw_scratch *s)
@@ -416,19 +473,23 @@ static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_
     for (int shard = whole.first; shard < a; shard++)
         top += 1 - shard_merges(whole.first, whole.last, shard);
     int hot = top;
+    float *const place = tile_out(j, at, node);
+    bool written = false;
     for (int shard = a; shard < b; shard++) {
-        sum_shard(k, j, c, at, shard, s->block, s->tile[top++]);
-        for (int merges = shard_merges(whole.first, whole.last, shard); merges > 0; merges--) {
+        int merges = shard_merges(whole.first, whole.last, shard);
+        const int hot_merges = at_most(merges, top - hot);
+        written = place && shard + 1 == whole.last && hot_merges == top;
+        sum_shard(k, j, c, at, shard, s->block, s->tile[top], hot_merges, written ? place : NULL);
+        top += 1 - hot_merges;
+        for (merges -= hot_merges; merges > 0; merges--) {
             top--;
-            const bool waiting = top - 1 < hot;
-            k->add(s->tile[top - 1], waiting ? open_tile(j->l, at, top - 1) : s->tile[top - 1], s->tile[top],
-                   TILE);
-            hot = at_most(hot, top - 1);
+            k->add(s->tile[top - 1], open_tile(j->l, at, top - 1), s->tile[top], TILE);
+            hot = top - 1;
         }
     }
-    if (b == whole.last)
+    if (b == whole.last && !written)
         write_tile(j, at, node, s->tile[0]);
-    else
+    else if (b < whole.last)
         for (int level = hot; level < top; level++)
             memcpy(open_tile(j->l, at, level), s->tile[level], TILE * sizeof(float));
 }

@@ -200,20 +200,17 @@ typedef struct cell_product {
 /* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most
  * likely come to next.  A block of rows has the time for half of them; a task of several blocks has no single call that
  * they would fit, and fetches nothing. */
-typedef struct fetch {
-    const float *from;
-    size_t floats;
-} fetch;
-
-static fetch fetch_next(const window *w, const cell_task *c, const float *next, size_t floats)
+static gemm_extra fetch_next(const window *w, const cell_task *c, const float *next, size_t floats)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
     if (c->last - c->first > 1 || c->first >= sharers || floats == 0)
-        return (fetch){NULL, 0};
-    return (fetch){next + (size_t)c->first * (floats / (size_t)sharers), floats / (size_t)sharers};
+        return (gemm_extra){0};
+    const size_t share = floats / (size_t)sharers;
+    return (gemm_extra){.ahead = next + (size_t)c->first * share, .runs = 1, .run_floats = share};
 }
 
-static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p, fetch next)
+static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p,
+                     gemm_extra next)
 {
     const size_t bytes = (size_t)p->panels * (size_t)p->depth * 16 * sizeof(float);
     const int cuts = c->last - c->first > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
@@ -221,9 +218,9 @@ static void multiply(const kernels *k, const window *w, const cell_task *c, cons
         const int k0 = (int)((long)p->depth * piece / cuts), k1 = (int)((long)p->depth * (piece + 1) / cuts);
         for (int block = c->first; block < c->last; block++) {
             const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
-            k->gemm_ahead(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
-                          p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
-                          piece ? GEMM_CONTINUE : p->start, NULL, next.from, next.floats);
+            k->gemm_also(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
+                         p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
+                         piece ? GEMM_CONTINUE : p->start, NULL, next);
         }
     }
 }
@@ -534,7 +531,7 @@ static void backward_body(member *m, void *arg)
 /* The trees point into the window, which therefore is filled in where it stays. */
 static void backward_window(window *w, recurrent *r, const team *t, const recurrent_weights *weights,
                             const float *x, const float *dh, float *dx, gemm_start start, const shards *p,
-                            const recurrent_gradients *g, bool crowd)
+                            const recurrent_gradients *g, int windows)
 {
     const int T = r->steps;
     assert(r->training && T > 0 && p->rows <= r->B);
@@ -549,7 +546,7 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                   .B = p->rows,
                   .blocks = pieces(p->rows, CELL_ROWS),
                   .stride = g->stride,
-                  .crowd = crowd};
+                  .threads = pieces(team_threads(t), windows)};
     w->product = (gemm_job){.M = T * w->B,
                             .P = r->Ip / 16,
                             .K = panels_of(r) * 16,
@@ -571,7 +568,7 @@ void recurrent_backward(recurrent *r, team *t, const recurrent_weights *weights,
 {
     team_phase(t, TRACE_PACK);
     layer_call c = {.windows = 1};
-    backward_window(&c.window[0], r, t, weights, x, dh, dx, GEMM_ZERO, p, g, false);
+    backward_window(&c.window[0], r, t, weights, x, dh, dx, GEMM_ZERO, p, g, 1);
     team_run(t, backward_body, &c);
 }
 
@@ -583,7 +580,7 @@ void recurrent_backward_both(recurrent r[2], team *t, const recurrent_weights we
     layer_call c = {.windows = 2};
     for (int i = 0; i < 2; i++) {
         backward_window(&c.window[i], &r[i], t, &weights[i], x, dy, dx, i == 0 ? GEMM_ZERO : GEMM_CONTINUE, p,
-                        &g[i], true);
+                        &g[i], 2);
         join_windows(&c.window[i], i);
     }
     team_run(t, backward_body, &c);

@@ -50,12 +50,25 @@ void window_operand(member *m, const window *w, long task)
     }
 }
 
+static int sum_tasks(const window *w, int tree)
+{
+    return w->sums[tree] ? w->tree[tree].pa : 0;
+}
+
 long window_tree_tasks(const window *w)
 {
     long total = 0;
     for (int i = 0; i < w->trees; i++)
-        total += gemm_tree_tasks(&w->tree[i]) + w->tree[i].pa;
+        total += gemm_tree_tasks(&w->tree[i]) + sum_tasks(w, i);
     return total;
+}
+
+/* The gradients of both biases are the same sums, unless what comes back through the recurrent product is another
+ * gradient. */
+static float *sums_again(const window *w, int panel)
+{
+    const cell_part *part = part_of(w->r, panel);
+    return part->rec_grad ? NULL : w->b_hh;
 }
 
 void window_tree(member *m, const window *w, long task)
@@ -68,11 +81,12 @@ void window_tree(member *m, const window *w, long task)
             return;
         }
         task -= products;
-        if (task < tree->pa) {
-            gemm_tree_sums(m->k, tree, (int)task, w->sums[i], w->stride);
+        if (task < sum_tasks(w, i)) {
+            gemm_tree_sums(m->k, tree, (int)task, w->sums[i], i == 0 ? sums_again(w, (int)task) : NULL,
+                           w->stride);
             return;
         }
-        task -= tree->pa;
+        task -= sum_tasks(w, i);
     }
 }
 
@@ -91,7 +105,7 @@ static void add_tree(window *w, int first, int panels, const float *a, int b, in
     w->sums[i] = sums;
     w->tree[i] = (gemm_tree){.p = w->shards,
                              .T = w->T,
-                             .crowd = w->crowd,
+                             .threads = w->threads,
                              .pa = panels,
                              .pb = PAD16(N) / 16,
                              .a = a,
@@ -109,6 +123,7 @@ void window_plan_trees(window *w, const recurrent_gradients *g)
     const recurrent *r = w->r;
     const cell_body *body = r->cell->body;
     const float *gates = r->panels[PANELS_GATES];
+    w->b_hh = g->b_hh;
     add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
     for (int p = 0; p < body->parts; p++) {
         const cell_part *part = &body->part[p];
@@ -116,6 +131,6 @@ void window_plan_trees(window *w, const recurrent_gradients *g)
         const float *a =
             part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * gemm_panel(w->T * w->B);
         add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
-                 g->w_hh, g->b_hh, g->stride);
+                 g->w_hh, part->rec_grad ? g->b_hh : NULL, g->stride);
     }
 }

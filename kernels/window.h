@@ -8,7 +8,7 @@
 #include "kernels/ints.h"
 #include "kernels/recurrent.h"
 
-#define PACK_PANELS 4
+#define PACK_PANELS 8
 #define TREES       (1 + CELL_PARTS)
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
@@ -34,10 +34,11 @@ typedef struct window {
         const recurrent *r;
         int first_panel;
     } rows[TREES];
-    float *sums[TREES];
+    float *sums[TREES]; /* of a tree's rows of gates: gradients of a bias; NULL: not wanted */
+    float *b_hh;
     size_t stride;
     int trees;
-    bool crowd; /* another window's tasks keep the threads busy, too */
+    int threads; /* for each window of the call */
 } window;
 
 /* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
@@ -52,7 +53,7 @@ static inline int units_of(const recurrent *r)
     return r->Hp / 16;
 }
 
-/* Packing is cut into tasks of so many panels: 256 bytes of a row at a time. */
+/* Packing is cut into tasks of so many panels: 512 bytes of a row at a time. */
 static inline long pack_tasks(int columns)
 {
     return pieces(columns / 16, PACK_PANELS);
@@ -76,13 +77,18 @@ static inline int valid_of(int n, int panel)
     return at_most(16, n - 16 * panel);
 }
 
+static inline const cell_part *part_of(const recurrent *r, int panel)
+{
+    const cell_part *part = &r->cell->body->part[0];
+    while (panel >= (part->first + part->gates) * units_of(r))
+        part++;
+    return part;
+}
+
 /* Which gate and which 16 hidden units panel i of the gates' columns holds. */
 static inline void panel_place(const recurrent *r, int i, int *gate, int *unit)
 {
-    const cell_body *body = r->cell->body;
-    const cell_part *part = &body->part[0];
-    while (i >= (part->first + part->gates) * units_of(r))
-        part++;
+    const cell_part *part = part_of(r, i);
     i -= part->first * units_of(r);
     *gate = part->first + i % part->gates;
     *unit = i / part->gates;

@@ -39,28 +39,42 @@ static const int FN(gemm_rows)[GEMM_PANELS] = {1};
 #define ROW_POINTERS      ((GEMM_ROWS + 2) / 3)
 #define HIDE_FROM_PLAN(x) __asm__("" : "+r"(x))
 
-/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1).  The first three arguments are
- * constants. */
-VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, const float *a,
-                   size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
-                   const float *bias, const float *ahead)
+/* A tile's product: its operands and what goes with them (gemm_extra). */
+typedef struct gemm_tile_call {
+    int K;
+    const float *a, *b;
+    size_t a_stride, b_panel;
+    float *c;
+    size_t c_row;
+    gemm_start start;
+    const float *bias;
+    const float *ahead;
+    size_t ahead_step; /* floats from one request to the next, with each k */
+    int merges;
+    size_t below;
+    float *out;
+    size_t out_row;
+} gemm_tile_call;
+
+/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1); fetch: something is asked for ahead.  All but
+ * `call` are constants. */
+VEC void gemm_tile(const int rows, const int panels, const int by_rows, const int fetch,
+                   const gemm_tile_call *call)
 {
-    const size_t ahead_step = ahead ? 64 : 0; /* nothing to ask for: asks for what it has */
-    ahead = ahead ? ahead : b;
+    int K = call->K;
+    const float *a = call->a, *b = call->b, *ahead = call->ahead;
+    size_t a_stride = call->a_stride, b_panel = call->b_panel;
+    const size_t ahead_step = call->ahead_step;
     vf x[GEMM_ROWS][TILE_VECTORS];
-    UNROLLED for (int i = 0; i < rows; i++)
-    {
-        UNROLLED for (int p = 0; p < panels; p++) __builtin_prefetch(
-            c + (size_t)i * c_row + 16 * p, 1); /* C was last seen long ago, or by another core */
-    }
     UNROLLED for (int i = 0; i < rows; i++)
     {
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
         {
-            if (start == GEMM_ZERO)
+            if (call->start == GEMM_ZERO)
                 x[i][v] = vf_zero();
             else
-                x[i][v] = vf_load((start == GEMM_BIAS ? bias : c + (size_t)i * c_row) + v * VF);
+                x[i][v] = vf_load(
+                    (call->start == GEMM_BIAS ? call->bias : call->c + (size_t)i * call->c_row) + v * VF);
         }
     }
     const float *row[ROW_POINTERS], *far = panels > 2 ? b + 2 * b_panel : b; /* panels 2 and 3 */
@@ -73,14 +87,23 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
                     16 * (k) + v % PANEL_VECTORS * VF);                                                     \
         UNROLLED for (int i = 0; i < rows; i++)                                                             \
         {                                                                                                   \
-            vf ai = vf_set1(by_rows ? row[i / 3][(size_t)(i % 3) * a_stride + (k)]                          \
-                                    : a[(k)*a_stride + (size_t)i]);                                         \
+            const float *at = by_rows ? row[i / 3] + (size_t)(i % 3) * a_stride + (k) : a + i;              \
+            if (panels == 1 || (panels == 2 && i % 3 == 0)) {                                               \
+                UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] =                         \
+                    vf_fma_at(at, bk[v], x[i][v]);                                                          \
+                continue;                                                                                   \
+            }                                                                                               \
+            vf ai = vf_set1(*at);                                                                           \
             UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] = vf_fma(ai, bk[v], x[i][v]); \
+        }                                                                                                   \
+        if (!by_rows) {                                                                                     \
+            a += a_stride;                                                                                  \
+            HIDE_FROM_PLAN(a);                                                                              \
         }                                                                                                   \
     } while (0)
     for (; K >= 4; K -= 4) {
-        UNROLLED for (int i = 0; i < 4; i++) __builtin_prefetch(ahead + 16 * i);
-        ahead += ahead_step;
+        UNROLLED for (int i = 0; i < 4 * fetch; i++) __builtin_prefetch(ahead + (size_t)i * ahead_step, 0, 2);
+        ahead += 4 * ahead_step;
         HIDE_FROM_PLAN(a_stride);
         HIDE_FROM_PLAN(b_panel);
         UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
@@ -88,37 +111,46 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, int K, c
         GEMM_STEP(1);
         GEMM_STEP(2);
         GEMM_STEP(3);
-        a += by_rows ? 0 : 4 * a_stride;
         UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 4;
         b += 64;
         far += 64;
     }
     for (; K > 0; K--) {
         GEMM_STEP(0);
-        a += by_rows ? 0 : a_stride;
         UNROLLED for (int i = 0; i < rows; i += 3) row[i / 3] += 1;
         b += 16;
         far += 16;
     }
 #undef GEMM_STEP
+    const float *sum = call->c;
+    for (int merges = call->merges; merges > 0; merges--) {
+        sum -= call->below;
+        UNROLLED for (int i = 0; i < rows; i++)
+        {
+            UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] =
+                vf_add(vf_load(sum + (size_t)i * call->c_row + v * VF), x[i][v]);
+        }
+    }
     UNROLLED for (int i = 0; i < rows; i++)
     {
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
-            vf_store(c + (size_t)i * c_row + v * VF, x[i][v]);
+            vf_store(call->out + (size_t)i * call->out_row + v * VF, x[i][v]);
     }
 }
 
 /* One function for each shape, so that each has its registers to itself. */
-#define TILE_PARAMETERS                                                                             \
-    int K, const float *a, size_t a_stride, const float *b, size_t b_panel, float *c, size_t c_row, \
-        gemm_start start, const float *bias, const float *ahead
-typedef void (*gemm_tile_function)(TILE_PARAMETERS);
-#define TILE(rows, panels, by_rows)                                                                    \
-    static __attribute__((noinline)) void FN(gemm_tile_##rows##_##panels##_##by_rows)(TILE_PARAMETERS) \
-    {                                                                                                  \
-        gemm_tile(rows, panels, by_rows, K, a, a_stride, b, b_panel, c, c_row, start, bias, ahead);    \
+typedef void (*gemm_tile_function)(const gemm_tile_call *call);
+#define TILE_OF(rows, panels, by_rows, fetch)                                                    \
+    static __attribute__((noinline)) void FN(gemm_tile_##rows##_##panels##_##by_rows##_##fetch)( \
+        const gemm_tile_call *call)                                                              \
+    {                                                                                            \
+        gemm_tile(rows, panels, by_rows, fetch, call);                                           \
     }
-#define TILE_NAME(rows, panels, by_rows) FN(gemm_tile_##rows##_##panels##_##by_rows),
+#define TILE(rows, panels, by_rows)   \
+    TILE_OF(rows, panels, by_rows, 0) \
+    TILE_OF(rows, panels, by_rows, 1)
+#define TILE_NAME(rows, panels, by_rows) \
+    {FN(gemm_tile_##rows##_##panels##_##by_rows##_0), FN(gemm_tile_##rows##_##panels##_##by_rows##_1)},
 
 #define TO_6(X, panels, by_rows) \
     X(1, panels, by_rows)        \
@@ -157,36 +189,80 @@ TO_8(TILE, 3, 1)
 TO_6(TILE, 4, 1)
 #endif
 
-static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS] = {
+static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS][2] = {
     {{EACH_ROWS(TILE_NAME, 1, 0)}, {EACH_ROWS(TILE_NAME, 1, 1)}},
 #if GEMM_PANELS == 4
     {{TO_12(TILE_NAME, 2, 0)}, {TO_12(TILE_NAME, 2, 1)}},
     {{TO_8(TILE_NAME, 3, 0)}, {TO_8(TILE_NAME, 3, 1)}},
-    {{NULL}, {TO_6(TILE_NAME, 4, 1)}},
+    {{{NULL}}, {TO_6(TILE_NAME, 4, 1)}},
 #endif
 };
 
-/* Each tile asks for a cache line of `ahead` with each k, until that is used up. */
-static void FN(gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
-                           size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                           const float *ahead, size_t ahead_floats)
+/* What the tiles of a product fetch: run after run, each shared by `sharers` tiles, at `step` floats with each k. */
+typedef struct gemm_fetch {
+    int sharers;
+    size_t step;
+} gemm_fetch;
+
+static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
+{
+    if (extra->runs == 0 || K == 0)
+        return (gemm_fetch){1, 0};
+    const int sharers = tiles > extra->runs ? tiles / extra->runs : 1;
+    const size_t slots = (size_t)sharers * (size_t)K;
+    size_t step = 4; /* not a quotient: a division of 64 bits takes as long as some steps of a tile */
+    while (step < 16 && step * slots < extra->run_floats)
+        step += 4;
+    return (gemm_fetch){sharers, step};
+}
+
+static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                          size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                          gemm_extra extra)
 {
     const int by_rows = a_k == 1, widest = by_rows ? GEMM_PANELS : BY_COLUMNS;
     const int groups = (P + widest - 1) / widest;
     const size_t a_stride = by_rows ? a_row : a_k;
-    size_t asked = 0;
     const int narrow = groups ? P / groups : 0, wide_groups = P - narrow * groups;
+    int tiles = 0;
+    for (int group = 0; group < groups; group++) {
+        const int most = FN(gemm_rows)[narrow + (group < wide_groups) - 1];
+        tiles += (M + most - 1) / most;
+    }
+    const gemm_fetch fetch = FN(gemm_fetch_plan)(&extra, tiles, K);
+    if (!extra.out) {
+        extra.out = c - (size_t)extra.merges * extra.below;
+        extra.out_row = c_row;
+    }
+    gemm_tile_call call = {.K = K,
+                           .a_stride = a_stride,
+                           .b_panel = b_panel,
+                           .c_row = c_row,
+                           .start = start,
+                           .ahead_step = fetch.step,
+                           .merges = extra.merges,
+                           .below = extra.below,
+                           .out_row = extra.out_row};
+    int number = 0;
     for (int group = 0, p = 0; group < groups; group++) {
         const int panels = narrow + (group < wide_groups), most = FN(gemm_rows)[panels - 1];
         const int blocks = (M + most - 1) / most, low = M / blocks, high_blocks = M - low * blocks;
-        const gemm_tile_function *tile = FN(gemm_tiles)[panels - 1][by_rows];
-        const float *bias_p = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
-        for (int block = 0, m = 0; block < blocks; block++) {
-            const int rows = low + (block < high_blocks);
-            tile[rows - 1](K, a + (size_t)m * a_row, a_stride, b + (size_t)p * b_panel, b_panel,
-                           c + (size_t)m * c_row + 16 * (size_t)p, c_row, start, bias_p,
-                           asked < ahead_floats ? ahead + asked : NULL);
-            asked += (size_t)K * 16;
+        const gemm_tile_function(*tile)[2] = FN(gemm_tiles)[panels - 1][by_rows];
+        call.b = b + (size_t)p * b_panel;
+        call.bias = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
+        for (int block = 0, m = 0; block < blocks; block++, number++) {
+            const int rows = low + (block < high_blocks), run = number / fetch.sharers;
+            const bool more = run < extra.runs;
+            call.a = a + (size_t)m * a_row;
+            call.c = c + (size_t)m * c_row + 16 * (size_t)p;
+            call.out = extra.out + (size_t)m * extra.out_row + 16 * (size_t)p;
+            if (more)
+                call.ahead = extra.ahead + (size_t)run * extra.apart +
+                             (size_t)(number % fetch.sharers) * (size_t)K * fetch.step;
+            for (int i = 0; extra.far && i < rows; i++)
+                for (int q = 0; q < panels; q++)
+                    __builtin_prefetch(call.out + (size_t)i * extra.out_row + 16 * q, 1);
+            tile[rows - 1][more](&call);
             m += rows;
         }
         p += panels;
@@ -196,7 +272,7 @@ static void FN(gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, si
 static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                      size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
 {
-    FN(gemm_ahead)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, NULL, 0);
+    FN(gemm_also)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, (gemm_extra){0});
 }
 
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)

@@ -10,7 +10,7 @@ const kernels FN(kernels) = {
     .sigmoid = FN(sigmoid),
 
     .gemm = FN(gemm),
-    .gemm_ahead = FN(gemm_ahead),
+    .gemm_also = FN(gemm_also),
     .gemm_pack_rows = FN(gemm_pack_rows),
 
     .lstm_forward = FN(lstm_forward),

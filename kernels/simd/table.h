@@ -19,6 +19,23 @@ typedef enum {
     GEMM_CONTINUE, /* with C: the next block of k */
 } gemm_start;
 
+/* What a product does besides. */
+typedef struct gemm_extra {
+    /* Meanwhile it fetches into the L2 cache what comes next: so many runs of so many floats, `apart` from one to the
+     * next.  Its tiles share them evenly: a request with every k would keep the core's few pending misses busy, and
+     * the product's own operands would wait. */
+    const float *ahead;
+    int runs;
+    size_t run_floats, apart;
+    /* C is the top of a stack of sums, each `below` floats before the next one: so many times it is added to the sum
+     * below it, c[-below] + c, which is then the top.  C itself is left undefined. */
+    int merges;
+    size_t below;
+    float *out; /* where the result goes; NULL: to C, or to the top of the stack */
+    size_t out_row;
+    bool far; /* what is written was last seen long ago, or by another core: it is asked for in time */
+} gemm_extra;
+
 struct kernels {
     const char *isa;
 
@@ -35,12 +52,10 @@ struct kernels {
      * only. */
     void (*gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                  size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
-    /* The same, and meanwhile ahead_floats from `ahead` on are fetched into the caches: the weights of the
-     * next product, where these come from afar (a fifth faster for a layer whose weights exceed the L2
-     * cache). */
-    void (*gemm_ahead)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
-                       size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                       const float *ahead, size_t ahead_floats);
+    /* The same, and what `extra` says. */
+    void (*gemm_also)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
+                      size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
+                      gemm_extra extra);
     /* One panel from rows of W: b[k*16 + j] = row[j][k], k < K; a NULL row gives zeros. */
     void (*gemm_pack_rows)(float *b, const float *const row[16], int K);
 

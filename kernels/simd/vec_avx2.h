@@ -67,6 +67,10 @@ VEC vf vf_fma(vf a, vf b, vf c)
 {
     return _mm256_fmadd_ps(a, b, c);
 }
+VEC vf vf_fma_at(const float *a, vf b, vf c)
+{
+    return vf_fma(vf_set1(*a), b, c);
+}
 VEC vf vf_fnma(vf a, vf b, vf c)
 {
     return _mm256_fnmadd_ps(a, b, c);

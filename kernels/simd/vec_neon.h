@@ -80,6 +80,10 @@ VEC vf vf_fma(vf a, vf b, vf c)
 {
     return vfmaq_f32(c, a, b);
 }
+VEC vf vf_fma_at(const float *a, vf b, vf c)
+{
+    return vf_fma(vf_set1(*a), b, c);
+}
 VEC vf vf_fnma(vf a, vf b, vf c)
 {
     return vfmsq_f32(c, a, b);

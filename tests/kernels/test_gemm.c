@@ -5,6 +5,7 @@
  *   C        == double, within the error of K roundings             1..49, primes, 650; A by rows or columns
  *   C        == one chain of fmaf written out                 bit for bit: every table, every cut
  *   C        == OpenBLAS's, within rounding
+ *   gemm_also == the product, then sums down the stack one by one    bit for bit; by OpenBLAS within rounding
  *   gemm_job == one call over everything                             bit for bit
  *   gemm_tree == double, and == the tree of its shards' chains       bit for bit
  * Nothing is written beside C: canaries stand between its rows and after it. */
@@ -168,6 +169,76 @@ static void test_gemm_blas(void **state)
         assert_string_equal(gemm_backend((gemm_role)role), "packed");
 }
 
+/* A stack of four sums, and a product that is added to some of those below it: `also` against the plain product and the
+ * additions one by one.  What it fetches meanwhile and where the result goes must not matter. */
+static void check_also(gemm_also_function also, gemm_function plain, shape z, int way, bool same)
+{
+    enum { LEVELS = 4, GAP = 16 };
+    const int P = z.N / 16, merges = way % LEVELS;
+    const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, ldc = N + 16, level = M * ldc + GAP,
+                 out_row = N + 5, top = (LEVELS - 1) * level;
+    const bool by_rows = way & 4, elsewhere = way & 8;
+    float *A = random_floats(M * K), *B = random_floats(N * K), *far = random_floats(4096);
+    float *C = random_floats(LEVELS * level), *D = malloc(LEVELS * level * sizeof *D);
+    float *out = random_floats(M * out_row), *want = malloc(M * out_row * sizeof *want);
+    assert_non_null(D);
+    assert_non_null(want);
+    memcpy(D, C, LEVELS * level * sizeof *D);
+    memcpy(want, out, M * out_row * sizeof *want);
+    const gemm_extra extra = {.ahead = far,
+                              .runs = way & 16 ? 1 + way % 7 : 0,
+                              .run_floats = (size_t)(way % 512),
+                              .apart = 512,
+                              .merges = merges,
+                              .below = level,
+                              .out = elsewhere ? out : NULL,
+                              .out_row = elsewhere ? out_row : 0,
+                              .far = way & 32};
+    also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, GEMM_CONTINUE, NULL,
+         extra);
+    plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, GEMM_CONTINUE, NULL);
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = 0; j < N; j++) {
+            const size_t at = top + i * ldc + j;
+            float sum = D[at];
+            for (int m = 1; m <= merges; m++)
+                sum = D[at - (size_t)m * level] + sum;
+            if (merges > 0 || elsewhere)
+                D[at] = C[at]; /* undefined */
+            *(elsewhere ? &want[i * out_row + j] : &D[at - (size_t)merges * level]) = sum;
+        }
+    for (size_t i = 0; i < LEVELS * level; i++)
+        assert_true(same ? C[i] == D[i] : fabsf(C[i] - D[i]) <= 1e-5f * (1 + fabsf(C[i])));
+    for (size_t i = 0; i < M * out_row; i++)
+        assert_true(same ? out[i] == want[i] : fabsf(out[i] - want[i]) <= 1e-5f * (1 + fabsf(out[i])));
+    free(A);
+    free(B);
+    free(far);
+    free(C);
+    free(D);
+    free(out);
+    free(want);
+}
+
+static const shape also_shapes[] = {{1, 16, 1},   {16, 48, 35}, {13, 32, 7},
+                                    {96, 64, 12}, {29, 144, 0}, {7, 16, 64}};
+
+static void also_all(const kernels *k)
+{
+    for (size_t z = 0; z < sizeof also_shapes / sizeof also_shapes[0]; z++)
+        for (int way = 0; way < 64; way++)
+            check_also(k->gemm_also, k->gemm, also_shapes[z], way, true);
+}
+
+static void test_gemm_also(void **state)
+{
+    (void)state;
+    each_table(also_all);
+    for (size_t z = 0; z < sizeof also_shapes / sizeof also_shapes[0]; z++)
+        for (int way = 0; way < 64; way++)
+            check_also(gemm_blas_also, kernels_select(NULL)->gemm, also_shapes[z], way, false);
+}
+
 static void jobs(const kernels *k)
 {
     static const shape shapes[] = {
@@ -248,17 +319,19 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     float *x = random_floats(rows * lda), *y = random_floats(rows * ldb);
     const size_t panel = gemm_panel(T * p.rows);
     float *a = random_floats(lda / 16 * panel), *b = random_floats(ldb / 16 * panel);
-    float *c = random_floats((size_t)p.nodes * stride), *sums = random_floats((size_t)p.nodes * sums_stride);
+    float *c = random_floats((size_t)p.nodes * stride), *sums = random_floats((size_t)p.nodes * sums_stride),
+          *again = random_floats((size_t)p.nodes * sums_stride);
     for (size_t i = 0; i < lda / 16; i++)
         gemm_pack_shards(a + i * panel, 1, x + i * 16, lda, &p, T);
     gemm_pack_shards(b, (int)ldb / 16, y, ldb, &p, T);
     for (int n = 0; n < p.nodes; n++) {
         c[(size_t)n * stride + (size_t)M * ldc] = CANARY;
-        sums[(size_t)n * sums_stride + (size_t)M] = CANARY;
+        sums[(size_t)n * sums_stride + (size_t)M] = again[(size_t)n * sums_stride + (size_t)M] = CANARY;
     }
     rows_shape natural = {M};
     gemm_tree j = {.p = &p,
                    .T = T,
+                   .threads = T, /* whatever it says */
                    .pa = (int)lda / 16,
                    .pb = (int)ldb / 16,
                    .a = a,
@@ -274,18 +347,21 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
         gemm_tree_task(k, &j, task, scratch);
     free(scratch);
     for (int i = 0; i < j.pa; i++)
-        gemm_tree_sums(k, &j, i, sums, sums_stride);
+        gemm_tree_sums(k, &j, i, sums, i % 3 == 0 ? NULL : again, sums_stride);
     for (int n = 0; n < p.nodes; n++) {
         const shard_node node = p.node[n];
         for (int i = 0; i < M; i++) {
             assert_true(sums[(size_t)n * sums_stride + (size_t)i] ==
                         tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, -1));
+            assert_true(i / 16 % 3 == 0 || again[(size_t)n * sums_stride + (size_t)i] ==
+                                               sums[(size_t)n * sums_stride + (size_t)i]);
             for (int q = 0; q < N; q++)
                 assert_true(c[(size_t)n * stride + (size_t)i * ldc + (size_t)q] ==
                             tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, q));
         }
         assert_true(c[(size_t)n * stride + (size_t)M * ldc] == CANARY);
         assert_true(sums[(size_t)n * sums_stride + (size_t)M] == CANARY);
+        assert_true(again[(size_t)n * sums_stride + (size_t)M] == CANARY);
     }
     free(x);
     free(y);
@@ -293,6 +369,7 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     free(b);
     free(c);
     free(sums);
+    free(again);
 }
 
 static void trees(const kernels *k)
@@ -316,8 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_shapes), cmocka_unit_test(test_gemm_pack_columns),
-        cmocka_unit_test(test_gemm_blas),   cmocka_unit_test(test_gemm_job),
-        cmocka_unit_test(test_gemm_tree),
+        cmocka_unit_test(test_gemm_blas),   cmocka_unit_test(test_gemm_also),
+        cmocka_unit_test(test_gemm_job),    cmocka_unit_test(test_gemm_tree),
     };
     return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
 }
