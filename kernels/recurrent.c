@@ -21,16 +21,17 @@
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
 /* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows, MERGE_BLOCKS
  * or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in pieces of PIECE_BYTES. */
-#define MERGE_BYTES  (384u << 10)
-#define MERGE_LEAST  4
-#define MERGE_BLOCKS 6
-#define PIECE_BYTES  (128u << 10)
+#define MERGE_BYTES      (384u << 10)
+#define MERGE_LEAST      4
+#define MERGE_BLOCKS     6
+#define PIECE_BYTES      (128u << 10)
+#define TO_AND_FRO_BYTES (5u << 18) /* more than a large L2 cache */
 
 /* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when none is
  * left.  A thread's share lies in one window, as far as that can be. */
-static const window *claim(member *m, const layer_call *c, long tasks, long *task)
+static const window *claim(member *m, const layer_call *c, long tasks, bool back, long *task)
 {
-    const long i = team_claim(m, c->windows * tasks);
+    const long i = back ? team_claim_back(m, c->windows * tasks) : team_claim(m, c->windows * tasks);
     if (i < 0)
         return NULL;
     *task = i % tasks;
@@ -172,18 +173,29 @@ static int runs_of(const window *w, const team *t, int tasks, size_t bytes)
     return merge ? runs : w->blocks;
 }
 
-/* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows). */
+/* Where the weights of a thread's share take more than TO_AND_FRO_BYTES, no L2 cache keeps them from one step to the next; but one
+ * that goes the other way meets first what came last (0.86 to 0.95 of the time of a step). */
+static bool step_back(const window *w, int s)
+{
+    return w->to_and_fro && s % 2 == 1;
+}
+
+/* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows); `next` will be the
+ * unit of tasks to come, -1 if none will. */
 typedef struct cell_task {
-    int unit, first, last, b0, rows;
+    int unit, next, first, last, b0, rows;
 } cell_task;
 
-static cell_task task_of(const window *w, long task, int runs, int units)
+static cell_task task_of(const window *w, int s, long task, int runs, int units)
 {
     const int group = (int)(task / runs), run = (int)(task % runs);
     cell_task c = {
         .unit = group * units, .first = w->blocks * run / runs, .last = w->blocks * (run + 1) / runs};
     c.b0 = block_row(w, c.first);
     c.rows = block_row(w, c.last) - c.b0;
+    c.next = step_back(w, s) ? c.unit - units : c.unit + units;
+    if (c.next + units > units_of(w->r))
+        c.next = -1;
     return c;
 }
 
@@ -197,16 +209,18 @@ typedef struct cell_product {
     gemm_start start;
 } cell_product;
 
-/* What a task fetches while it multiplies: its share of the next units' panels, which the thread will most
- * likely come to next.  A block of rows has the time for half of them; a task of several blocks has no single call that
+/* What a task fetches while it multiplies: its share of the next units' panels (units are `unit` floats apart), which the
+ * thread will most likely come to next.  A block of rows has the time for half of them; a task of several blocks has no single call that
  * they would fit, and fetches nothing. */
-static gemm_extra fetch_next(const window *w, const cell_task *c, const float *next, size_t floats)
+static gemm_extra fetch_next(const window *w, const cell_task *c, const float *weights, size_t unit,
+                             size_t floats)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
-    if (c->last - c->first > 1 || c->first >= sharers || floats == 0)
+    if (c->last - c->first > 1 || c->first >= sharers || c->next < 0)
         return (gemm_extra){0};
     const size_t share = floats / (size_t)sharers;
-    return (gemm_extra){.ahead = next + (size_t)c->first * share, .runs = 1, .run_floats = share};
+    return (gemm_extra){
+        .ahead = weights + (size_t)c->next * unit + (size_t)c->first * share, .runs = 1, .run_floats = share};
 }
 
 static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p,
@@ -268,7 +282,7 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
     const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
-    const cell_task c = task_of(w, task, w->forward_runs, 1);
+    const cell_task c = task_of(w, s, task, w->forward_runs, 1);
     cell_tile tile = tile_at(w, t, c.b0, c.rows, c.unit);
     tile_prefetch(&tile, r->cell->gates);
     for (int p = f->first; p < f->last; p++)
@@ -278,10 +292,17 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
         const cell_part *part = &body->part[p];
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)c.b0 * (size_t)r->Hp;
         const size_t panel = gemm_panel(r->H), panels = (size_t)part->gates * panel;
-        const float *b = r->w_hh + (size_t)panel_at(r, part, part->first, c.unit) * panel;
-        const cell_product product = {a,           b,    (size_t)r->Hp, panel,    tile.rec_ld,
-                                      part->gates, r->H, out,           GEMM_ZERO};
-        multiply(m->k, w, &c, &product, fetch_next(w, &c, b + panels, c.unit + 1 < units_of(r) ? panels : 0));
+        const float *weights = r->w_hh + (size_t)panel_at(r, part, part->first, 0) * panel;
+        const cell_product product = {.a = a,
+                                      .b = weights + (size_t)c.unit * panels,
+                                      .lda = (size_t)r->Hp,
+                                      .panel = panel,
+                                      .ldc = tile.rec_ld,
+                                      .panels = part->gates,
+                                      .depth = r->H,
+                                      .out = out,
+                                      .start = GEMM_ZERO};
+        multiply(m->k, w, &c, &product, fetch_next(w, &c, weights, panels, panels));
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
@@ -303,16 +324,21 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
         const size_t column = (size_t)part->first * ld, depth = (size_t)part->gates * ld;
         const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, c->b0) * ld
                                         : r->gates + row_at(w, t, c->b0) * row_gates + column;
-        const float *b = r->w_hh + (size_t)c->unit * panel + column * 16;
+        const float *weights = r->w_hh + column * 16;
         /* panels of one unit are apart by those of the other parts: a part of a cell with several fetches
          * one panel */
-        const bool more = c->unit + 2 * units <= units_of(r);
         const bool whole = depth == 16 * (size_t)panels_of(r);
-        const size_t run = whole ? (size_t)units * panel : depth * 16;
-        const cell_product product = {
-            a,          b,   part->rec_grad ? ld : row_gates,          panel, BACKWARD_UNITS * 16, units,
-            (int)depth, rec, p == f->first ? GEMM_ZERO : GEMM_CONTINUE};
-        multiply(m->k, w, c, &product, fetch_next(w, c, b + (size_t)units * panel, more ? run : 0));
+        const cell_product product = {.a = a,
+                                      .b = weights + (size_t)c->unit * panel,
+                                      .lda = part->rec_grad ? ld : row_gates,
+                                      .panel = panel,
+                                      .ldc = BACKWARD_UNITS * 16,
+                                      .panels = units,
+                                      .depth = (int)depth,
+                                      .out = rec,
+                                      .start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE};
+        multiply(m->k, w, c, &product,
+                 fetch_next(w, c, weights, panel, whole ? (size_t)units * panel : depth * 16));
     }
 }
 
@@ -321,7 +347,7 @@ static void backward_task(member *m, const window *w, int s, int phase, long tas
     _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16], dh[MERGE_BLOCKS * CELL_ROWS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
-    const cell_task c = task_of(w, task, w->backward_runs, BACKWARD_UNITS);
+    const cell_task c = task_of(w, s, task, w->backward_runs, BACKWARD_UNITS);
     const int units = at_most(BACKWARD_UNITS, units_of(r) - c.unit);
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     cell_tile tile[BACKWARD_UNITS];
@@ -368,23 +394,23 @@ static void pack_forward(member *m, const window *w, int i)
 static void forward_body(member *m, void *arg)
 {
     const layer_call *c = arg;
-    const window *w = &c->window[0];
-    const recurrent *r = w->r;
-    const long step_tasks = (long)units_of(r) * w->forward_runs;
-    const int T = w->T, phases = r->cell->body->phases;
-    const long panels = panels_of(r), products = gemm_job_tasks(&w->product);
+    const window *const first = &c->window[0], *w;
+    const recurrent *r = first->r;
+    const long step_tasks = (long)units_of(r) * first->forward_runs;
+    const int T = first->T, phases = r->cell->body->phases;
+    const long panels = panels_of(r), products = gemm_job_tasks(&first->product);
     long i;
-    while ((w = claim(m, c, panels, &i)))
+    while ((w = claim(m, c, panels, false, &i)))
         pack_forward(m, w, (int)i);
     team_barrier(m);
     member_phase(m, TRACE_INPUT);
-    while ((w = claim(m, c, products, &i)))
+    while ((w = claim(m, c, products, false, &i)))
         gemm_job_task(m->k, &w->product, i);
     team_barrier(m);
     member_phase(m, TRACE_FORWARD);
     for (int s = 0; s < T; s++) {
         for (int phase = 0; phase < phases; phase++) {
-            while ((w = claim(m, c, step_tasks, &i)))
+            while ((w = claim(m, c, step_tasks, step_back(first, s), &i)))
                 forward_task(m, w, s, phase, i);
             team_barrier(m);
         }
@@ -392,13 +418,21 @@ static void forward_body(member *m, void *arg)
 }
 
 static window forward_window(recurrent *r, const team *t, const recurrent_weights *weights, const float *x,
-                             int T, int B)
+                             int T, int B, int windows)
 {
     assert(T <= r->T && B <= r->B);
     r->steps = T;
-    window w = {.r = r, .weights = weights, .x = x, .T = T, .B = B, .blocks = pieces(B, CELL_ROWS)};
+    window w = {.r = r,
+                .weights = weights,
+                .x = x,
+                .T = T,
+                .B = B,
+                .blocks = pieces(B, CELL_ROWS),
+                .threads = pieces(team_threads(t), windows)};
     find_all(&w);
-    w.forward_runs = runs_of(&w, t, units_of(r), (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
+    const size_t unit_bytes = (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float);
+    w.forward_runs = runs_of(&w, t, units_of(r), unit_bytes);
+    w.to_and_fro = (size_t)units_of(r) * unit_bytes > (size_t)w.threads * TO_AND_FRO_BYTES;
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -435,7 +469,7 @@ static void run_forward(team *t, layer_call *c)
 void recurrent_forward(recurrent *r, team *t, const recurrent_weights *weights, const float *x, int T, int B)
 {
     team_phase(t, TRACE_PACK);
-    run_forward(t, &(layer_call){1, {forward_window(r, t, weights, x, T, B)}});
+    run_forward(t, &(layer_call){1, {forward_window(r, t, weights, x, T, B, 1)}});
 }
 
 /* Both directions' y and dh are side by side. */
@@ -452,8 +486,9 @@ void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights wei
     assert(!r[0].reverse && r[1].reverse);
     assert(r[0].cell == r[1].cell && r[0].I == r[1].I && r[0].H == r[1].H);
     team_phase(t, TRACE_PACK);
-    layer_call c = {
-        2, {forward_window(&r[0], t, &weights[0], x, T, B), forward_window(&r[1], t, &weights[1], x, T, B)}};
+    layer_call c = {2,
+                    {forward_window(&r[0], t, &weights[0], x, T, B, 2),
+                     forward_window(&r[1], t, &weights[1], x, T, B, 2)}};
     for (int i = 0; i < 2; i++) {
         c.window[i].y = y;
         join_windows(&c.window[i], i);
@@ -482,7 +517,7 @@ static void pack_all_backward(member *m, const layer_call *c)
     const recurrent *r = c->window[0].r;
     const long pack_hh = pack_tasks(r->Hp), pack_ih = c->window[0].dx ? pack_tasks(r->Ip) : 0;
     const window *w;
-    for (long i; (w = claim(m, c, pack_hh + pack_ih, &i));) {
+    for (long i; (w = claim(m, c, pack_hh + pack_ih, false, &i));) {
         if (i < pack_hh)
             pack_backward(w->r, w->r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
         else
@@ -517,7 +552,7 @@ static void backward_body(member *m, void *arg)
     member_phase(m, TRACE_BACKWARD);
     for (int s = first->T - 1; s >= 0; s--) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
-            for (long i; (w = claim(m, c, step_tasks, &i));)
+            for (long i; (w = claim(m, c, step_tasks, step_back(first, s), &i));)
                 backward_task(m, w, s, phase, i);
             team_barrier(m);
         }
@@ -557,8 +592,9 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .ldc = (size_t)r->Ip,
                             .start = start};
     find_all(w);
-    w->backward_runs = runs_of(w, t, pieces(units_of(r), BACKWARD_UNITS),
-                               BACKWARD_UNITS * gemm_panel(16 * panels_of(r)) * sizeof(float));
+    const size_t unit_bytes = gemm_panel(16 * panels_of(r)) * sizeof(float);
+    w->backward_runs = runs_of(w, t, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);
+    w->to_and_fro = (size_t)units_of(r) * unit_bytes > (size_t)w->threads * TO_AND_FRO_BYTES;
     window_plan_trees(w, g);
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }

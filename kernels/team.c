@@ -273,7 +273,8 @@ void team_step(team *t, int64_t step, uint64_t tokens, trace_phase phase)
     trace_step(t->trace, step, tokens, phase);
 }
 
-long team_claim(member *m, long tasks)
+/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are. */
+static long claim_place(member *m, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
     for (; m->victim < m->size; m->victim++, m->share = -1) {
@@ -286,9 +287,21 @@ long team_claim(member *m, long tasks)
             continue; /* looks first: a failed claim would take the line from its owner */
         long i = atomic_fetch_add_explicit(&taken[owner].value, 1, memory_order_relaxed);
         if (i < m->share)
-            return m->first + i;
+            return i;
     }
     return -1;
+}
+
+long team_claim(member *m, long tasks)
+{
+    const long i = claim_place(m, tasks);
+    return i < 0 ? -1 : m->first + i;
+}
+
+long team_claim_back(member *m, long tasks)
+{
+    const long i = claim_place(m, tasks);
+    return i < 0 ? -1 : m->first + m->share - 1 - i;
 }
 
 void team_barrier(member *m)

@@ -47,8 +47,11 @@ int team_threads(const team *t);
 const kernels *team_kernels(const team *t);
 
 void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
-/* The next task of this phase, 0 <= task < tasks, or -1 when none is left. */
+/* The next task of this phase, 0 <= task < tasks, or -1 when none is left.  A thread has the same share of as many tasks in
+ * each phase, in order, and then takes from the shares of others. */
 long team_claim(member *m, long tasks);
+/* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
+long team_claim_back(member *m, long tasks);
 void team_barrier(member *m);
 
 /* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start; returns the

@@ -27,6 +27,7 @@ typedef struct window {
     const shards *shards;
     int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
     int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
+    bool to_and_fro;                 /* every other step does its tasks in the opposite order */
     int all_from, all_to;            /* times at which every row exists */
     gemm_job product;                /* the product over all steps: x W_ih or dx */
     gemm_tree tree[TREES];

@@ -30,7 +30,7 @@ static void count_phases(member *m, void *arg)
 {
     phases *p = arg;
     for (int phase = 0; phase < PHASES; phase++) {
-        for (long i; (i = team_claim(m, p->tasks)) >= 0;) {
+        for (long i; (i = phase % 3 == 1 ? team_claim_back(m, p->tasks) : team_claim(m, p->tasks)) >= 0;) {
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -67,6 +67,30 @@ static void test_each_task_once(void **state)
         }
         team_close(t);
     }
+}
+
+static void there_and_back(member *m, void *arg)
+{
+    bool *right = arg;
+    for (long i = 0; i < 5; i++)
+        *right &= team_claim(m, 5) == i;
+    *right &= team_claim(m, 5) == -1;
+    team_barrier(m);
+    for (long i = 4; i >= 0; i--)
+        *right &= team_claim_back(m, 5) == i;
+    *right &= team_claim_back(m, 5) == -1;
+    team_barrier(m);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    team *t = team_open(1, kernels_select(NULL));
+    assert_non_null(t);
+    bool right = true;
+    team_run(t, there_and_back, &right);
+    assert_true(right);
+    team_close(t);
 }
 
 typedef struct seen {
@@ -139,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle), /* first: LLVM's threads outlive their team, and "active" means it */
         cmocka_unit_test(test_each_task_once),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_members),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
