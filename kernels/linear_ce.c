@@ -394,9 +394,11 @@ static void input_gradient(member *m, const job *j, const chunk *c, int h0, int 
     }
 }
 
-/* A tile of dW (and db): words of a block, columns of a group of panels. */
+/* A tile of dW (and db): words of a block, columns of a group of panels; of a task of the groups [group0, group1), behind
+ * which block `next` comes, -1 if none does. */
 typedef struct tile_place {
     int block, words, group, panels;
+    int group0, group1, next;
 } tile_place;
 
 /* Panels of h/sum of a tile, at the tokens of shard s. */
@@ -412,24 +414,48 @@ static int shard_tokens(const job *j, int s)
     return shard_token(j, s + 1) - shard_token(j, s);
 }
 
-/* The leaf of shard s: one chain over its tokens. */
+/* Panels of h/sum that the next leaf of this task wants. */
+static gemm_extra fetch_scaled(const job *j, const chunk *c, const tile_place *at, int s)
+{
+    const int next = s + 1 < c->shard1 ? s + 1 : c->shard0, group = at->group + (s + 1 == c->shard1);
+    return (gemm_extra){.ahead = shard_panels(j, c, group, next),
+                        .runs = at_least(0, at_most(DW_PANELS, j->l->panels - DW_PANELS * group)),
+                        .run_floats = (size_t)shard_tokens(j, next) * 16,
+                        .apart = gemm_panel(j->l->capacity)};
+}
+
+/* The leaf's part of d for the next block of words. */
+static gemm_extra fetch_block(const job *j, const chunk *c, const tile_place *at, int s)
+{
+    const linear_ce *l = j->l;
+    if (at->next < 0)
+        return (gemm_extra){0};
+    const int in_chunk = c->shard1 - c->shard0, leaves = (at->group1 - at->group0) * in_chunk,
+              leaf = (at->group - at->group0) * in_chunk + s - c->shard0;
+    const int first = c->panels * leaf / leaves, last = c->panels * (leaf + 1) / leaves;
+    return (gemm_extra){.ahead = panel_logits(l, first, at->next * DW_WORDS),
+                        .runs = last - first,
+                        .run_floats = (size_t)at_most(DW_WORDS, l->V - at->next * DW_WORDS) * 16,
+                        .apart = gemm_panel(l->V)};
+}
+
+/* The leaf of shard s: one chain over its tokens.  In two halves, for there is something to fetch in two places. */
 static void sum_shard(const kernels *k, const job *j, const chunk *c, const tile_place *at, int s,
                       const float *block, float *tile, int merges, float *out)
 {
     const linear_ce *l = j->l;
-    const int next = s + 1 < c->shard1 ? s + 1 : c->shard0, group = at->group + (s + 1 == c->shard1);
-    const size_t panel = gemm_panel(l->capacity);
-    const gemm_extra extra = {.ahead = shard_panels(j, c, group, next),
-                              .runs = at_least(0, at_most(DW_PANELS, l->panels - DW_PANELS * group)),
-                              .run_floats = (size_t)shard_tokens(j, next) * 16,
-                              .apart = panel,
-                              .merges = merges,
-                              .below = TILE,
-                              .out = out,
-                              .out_row = (size_t)l->H};
-    k->gemm_also(at->words, at->panels, shard_tokens(j, s), block + shard_token(j, s) - c->first,
-                 block_stride(l), 1, shard_panels(j, c, at->group, s), panel, tile, GROUP, GEMM_ZERO, NULL,
-                 extra);
+    for (int half = at->words > 1 ? 0 : 1; half < 2; half++) {
+        const int first = half ? at->words / 2 : 0, last = half ? at->words : at->words / 2;
+        gemm_extra extra = half ? fetch_block(j, c, at, s) : fetch_scaled(j, c, at, s);
+        extra.merges = merges;
+        extra.below = TILE;
+        extra.out = out ? out + (size_t)first * (size_t)l->H : NULL;
+        extra.out_row = (size_t)l->H;
+        k->gemm_also(last - first, at->panels, shard_tokens(j, s),
+                     block + (size_t)first * block_stride(l) + shard_token(j, s) - c->first, block_stride(l),
+                     1, shard_panels(j, c, at->group, s), gemm_panel(l->capacity), tile + first * GROUP,
+                     GROUP, GEMM_ZERO, NULL, extra);
+    }
 }
 
 /* Where a tile of a node's dW goes, if it is all columns of dW. */
@@ -495,7 +521,8 @@ static void sum_node(const kernels *k, const job *j, const chunk *c, const tile_
 }
 
 /* dW of a block of words, groups [group0, group1) of panels. */
-static void weight_gradient(member *m, const job *j, const chunk *c, int block, int group0, int group1)
+static void weight_gradient(member *m, const job *j, const chunk *c, int block, int group0, int group1,
+                            int next)
 {
     const linear_ce *l = j->l;
     dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
@@ -506,7 +533,13 @@ static void weight_gradient(member *m, const job *j, const chunk *c, int block, 
             memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
     }
     for (int group = group0; group < group1; group++) {
-        const tile_place at = {block, words, group, at_most(DW_PANELS, l->panels - DW_PANELS * group)};
+        const tile_place at = {.block = block,
+                               .words = words,
+                               .group = group,
+                               .panels = at_most(DW_PANELS, l->panels - DW_PANELS * group),
+                               .group0 = group0,
+                               .group1 = group1,
+                               .next = next};
         for (int node = 0; node < j->p->nodes; node++)
             if (j->p->node[node].first < c->shard1 && j->p->node[node].last > c->shard0)
                 sum_node(m->k, j, c, &at, node, s);
@@ -529,7 +562,8 @@ static void make_gradients(member *m, const job *j, const chunk *c)
                            c->panels * (down + 1) / dh_down);
         } else {
             const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
-            weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across);
+            weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across,
+                            dw_across == 1 && block + 1 < dw_down ? block + 1 : -1);
         }
     }
     team_barrier(m);

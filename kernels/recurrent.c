@@ -207,34 +207,48 @@ typedef struct cell_product {
     int panels, depth;
     float *out;
     gemm_start start;
+    const float *next; /* the same panels of the task to come, NULL if none will */
+    size_t next_floats;
 } cell_product;
 
-/* What a task fetches while it multiplies: its share of the next units' panels (units are `unit` floats apart), which the
- * thread will most likely come to next.  A block of rows has the time for half of them; a task of several blocks has no single call that
- * they would fit, and fetches nothing. */
-static gemm_extra fetch_next(const window *w, const cell_task *c, const float *weights, size_t unit,
-                             size_t floats)
+/* What a task of one block fetches while it multiplies: its share of the next unit's panels. A block of rows has the time
+ * for half of them. */
+static gemm_extra fetch_unit(const window *w, const cell_task *c, const cell_product *p)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
-    if (c->last - c->first > 1 || c->first >= sharers || c->next < 0)
+    if (c->first >= sharers || !p->next)
         return (gemm_extra){0};
-    const size_t share = floats / (size_t)sharers;
-    return (gemm_extra){
-        .ahead = weights + (size_t)c->next * unit + (size_t)c->first * share, .runs = 1, .run_floats = share};
+    const size_t share = p->next_floats / (size_t)sharers;
+    return (gemm_extra){.ahead = p->next + (size_t)c->first * share, .runs = 1, .run_floats = share};
 }
 
-static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p,
-                     gemm_extra next)
+/* What block i of n fetches in a task of several: some panels of the piece to come, rows [k0, k1). */
+static gemm_extra fetch_piece(const cell_product *p, const float *panels, int k0, int k1, int i, int n)
+{
+    if (!panels || i >= p->panels)
+        return (gemm_extra){0};
+    return (gemm_extra){.ahead = panels + (size_t)i * p->panel + (size_t)k0 * 16,
+                        .runs = pieces(p->panels - i, n),
+                        .run_floats = (size_t)(k1 - k0) * 16,
+                        .apart = (size_t)n * p->panel};
+}
+
+static void multiply(const kernels *k, const window *w, const cell_task *c, const cell_product *p)
 {
     const size_t bytes = (size_t)p->panels * (size_t)p->depth * 16 * sizeof(float);
-    const int cuts = c->last - c->first > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
+    const int n = c->last - c->first, cuts = n > 1 ? 1 + (int)(bytes / PIECE_BYTES) : 1;
     for (int piece = 0; piece < cuts; piece++) {
         const int k0 = (int)((long)p->depth * piece / cuts), k1 = (int)((long)p->depth * (piece + 1) / cuts);
+        const bool more = piece + 1 < cuts;
+        const int k2 = more ? (int)((long)p->depth * (piece + 2) / cuts) : p->depth / cuts;
         for (int block = c->first; block < c->last; block++) {
             const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
+            const gemm_extra extra =
+                n == 1 ? fetch_unit(w, c, p)
+                       : fetch_piece(p, more ? p->b : p->next, more ? k1 : 0, k2, block - c->first, n);
             k->gemm_also(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
                          p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
-                         piece ? GEMM_CONTINUE : p->start, NULL, next);
+                         piece ? GEMM_CONTINUE : p->start, NULL, extra);
         }
     }
 }
@@ -301,8 +315,10 @@ static void forward_task(member *m, const window *w, int s, int phase, long task
                                       .panels = part->gates,
                                       .depth = r->H,
                                       .out = out,
-                                      .start = GEMM_ZERO};
-        multiply(m->k, w, &c, &product, fetch_next(w, &c, weights, panels, panels));
+                                      .start = GEMM_ZERO,
+                                      .next = c.next < 0 ? NULL : weights + (size_t)c.next * panels,
+                                      .next_floats = panels};
+        multiply(m->k, w, &c, &product);
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
@@ -336,9 +352,10 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
                                       .panels = units,
                                       .depth = (int)depth,
                                       .out = rec,
-                                      .start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE};
-        multiply(m->k, w, c, &product,
-                 fetch_next(w, c, weights, panel, whole ? (size_t)units * panel : depth * 16));
+                                      .start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE,
+                                      .next = c->next < 0 ? NULL : weights + (size_t)c->next * panel,
+                                      .next_floats = whole ? (size_t)units * panel : depth * 16};
+        multiply(m->k, w, c, &product);
     }
 }
 
