@@ -1,0 +1,277 @@
+/* linear_ce_gradients.c - dh, dW and db of a chunk of tokens, from what the exponentials left (linear_ce.c). */
+#include "kernels/linear_ce_chunk.h"
+
+#include "kernels/simd/table.h"
+
+#include <string.h>
+
+/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of
+ * cache a core. */
+#define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
+#define DH_STRIPS 8
+#define DH_PANELS 24
+#define DH_WORDS  120 /* words whose weights are packed at a time */
+
+/* dW: tiles of DW_WORDS words by a group of panels, which is what the widest kernel takes at once. */
+#define DW_WORDS  96
+#define DW_PANELS 4
+#define GROUP     (16 * DW_PANELS)
+#define TILE      (DW_WORDS * GROUP)
+#define DW_TASKS  64 /* at least, if that leaves each a group */
+
+typedef struct dh_scratch {
+    _Alignas(64) float weights[DH_STRIPS][DH_WORDS][STRIP];
+    _Alignas(64) float product[DH_STRIPS * STRIP][DH_PANELS * 16];
+} dh_scratch;
+
+typedef struct dw_scratch {
+    _Alignas(64) float tile[DEPTH][TILE];
+    _Alignas(64) float block[]; /* [DW_WORDS][block_stride] exponentials of all tokens of the chunk */
+} dw_scratch;
+
+static int groups_of(const linear_ce *l)
+{
+    return pieces(l->panels, DW_PANELS);
+}
+
+size_t linear_ce_open_floats(const linear_ce *l)
+{
+    return (size_t)pieces(l->V, DW_WORDS) * (size_t)groups_of(l) * TILE;
+}
+
+/* Floats between the rows of dw_scratch.block: an odd number of cache lines, so that rows do not meet in
+ * the same sets. */
+static size_t block_stride(const linear_ce *l)
+{
+    return (size_t)l->capacity | 16;
+}
+
+static size_t dw_scratch_bytes(const linear_ce *l)
+{
+    return sizeof(dw_scratch) + DW_WORDS * block_stride(l) * sizeof(float);
+}
+
+size_t linear_ce_gradient_scratch(const linear_ce *l)
+{
+    const size_t dW = dw_scratch_bytes(l);
+    return sizeof(dh_scratch) > dW ? sizeof(dh_scratch) : dW;
+}
+
+/* Columns [h0, h1) of `words` rows of W from v0 on, transposed into strips of STRIP. */
+static void pack_weights(const linear_ce *l, const float *W, int v0, int words, int h0, int h1, dh_scratch *s)
+{
+    const float *w = W + (size_t)v0 * (size_t)l->H + h0;
+    const int whole = (h1 - h0) / STRIP, rest = (h1 - h0) % STRIP;
+    for (int v = 0; v < words; v++, w += l->H) {
+        for (int i = 0; i < whole; i++)
+            memcpy(s->weights[i][v], w + i * STRIP, STRIP * sizeof(float));
+        for (int n = 0; n < rest; n++)
+            s->weights[whole][v][n] = w[whole * STRIP + n];
+    }
+}
+
+/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words.  While some words are
+ * multiplied, those of d that come next are fetched: each strip asks for every so manyth panel. */
+static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0, int h1, int panel0,
+                           int panel1)
+{
+    const linear_ce *l = j->l;
+    const size_t panel = gemm_panel(l->V);
+    const int strips = pieces(h1 - h0, STRIP), panels = panel1 - panel0;
+    dh_scratch *s = team_scratch(m, sizeof *s);
+    for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
+        const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
+        pack_weights(l, j->W, v0, words, h0, h1, s);
+        for (int i = 0; i < strips; i++) {
+            const gemm_extra extra = {.ahead = panel_logits(l, panel0 + i, v0 + words),
+                                      .runs = more > 0 && i < panels ? pieces(panels - i, strips) : 0,
+                                      .run_floats = (size_t)more * 16,
+                                      .apart = (size_t)strips * panel};
+            m->k->gemm_also(at_most(STRIP, h1 - h0 - i * STRIP), panels, words, s->weights[i][0], 1, STRIP,
+                            panel_logits(l, panel0, v0), panel, s->product[i * STRIP], DH_PANELS * 16,
+                            v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
+        }
+    }
+    for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
+        const float inverse = 1.0f / l->token_sum[i];
+        float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp;
+        for (int h = h0; h < h1; h++)
+            dh[h] = s->product[h - h0][i - panel0 * 16] * inverse;
+        if (h1 == l->H)
+            memset(dh + l->H, 0, (size_t)(l->Hp - l->H) * sizeof(float));
+    }
+}
+
+/* A tile of dW (and db): words of a block, columns of a group of panels; of a task of the groups [group0, group1), behind
+ * which block `next` comes, -1 if none does. */
+typedef struct tile_place {
+    int block, words, group, panels;
+    int group0, group1, next;
+} tile_place;
+
+/* Panels of h/sum of a tile, at the tokens of shard s. */
+static const float *shard_panels(const ce_job *j, const ce_chunk *c, int group, int s)
+{
+    const linear_ce *l = j->l;
+    return l->scaled + (size_t)(DW_PANELS * group) * gemm_panel(l->capacity) +
+           (size_t)(shard_token(j, s) - c->first) * 16;
+}
+
+static int shard_tokens(const ce_job *j, int s)
+{
+    return shard_token(j, s + 1) - shard_token(j, s);
+}
+
+/* Panels of h/sum that the next leaf of this task wants. */
+static gemm_extra fetch_scaled(const ce_job *j, const ce_chunk *c, const tile_place *at, int s)
+{
+    const int next = s + 1 < c->shard1 ? s + 1 : c->shard0, group = at->group + (s + 1 == c->shard1);
+    return (gemm_extra){.ahead = shard_panels(j, c, group, next),
+                        .runs = at_least(0, at_most(DW_PANELS, j->l->panels - DW_PANELS * group)),
+                        .run_floats = (size_t)shard_tokens(j, next) * 16,
+                        .apart = gemm_panel(j->l->capacity)};
+}
+
+/* The leaf's part of d for the next block of words. */
+static gemm_extra fetch_block(const ce_job *j, const ce_chunk *c, const tile_place *at, int s)
+{
+    const linear_ce *l = j->l;
+    if (at->next < 0)
+        return (gemm_extra){0};
+    const int in_chunk = c->shard1 - c->shard0, leaves = (at->group1 - at->group0) * in_chunk,
+              leaf = (at->group - at->group0) * in_chunk + s - c->shard0;
+    const int first = c->panels * leaf / leaves, last = c->panels * (leaf + 1) / leaves;
+    return (gemm_extra){.ahead = panel_logits(l, first, at->next * DW_WORDS),
+                        .runs = last - first,
+                        .run_floats = (size_t)at_most(DW_WORDS, l->V - at->next * DW_WORDS) * 16,
+                        .apart = gemm_panel(l->V)};
+}
+
+/* The leaf of shard s: one chain over its tokens.  In two halves, for there is something to fetch in two places. */
+static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int s,
+                      const float *block, float *tile, int merges, float *out)
+{
+    const linear_ce *l = j->l;
+    for (int half = at->words > 1 ? 0 : 1; half < 2; half++) {
+        const int first = half ? at->words / 2 : 0, last = half ? at->words : at->words / 2;
+        gemm_extra extra = half ? fetch_block(j, c, at, s) : fetch_scaled(j, c, at, s);
+        extra.merges = merges;
+        extra.below = TILE;
+        extra.out = out ? out + (size_t)first * (size_t)l->H : NULL;
+        extra.out_row = (size_t)l->H;
+        k->gemm_also(last - first, at->panels, shard_tokens(j, s),
+                     block + (size_t)first * block_stride(l) + shard_token(j, s) - c->first, block_stride(l),
+                     1, shard_panels(j, c, at->group, s), gemm_panel(l->capacity), tile + first * GROUP,
+                     GROUP, GEMM_ZERO, NULL, extra);
+    }
+}
+
+/* Where a tile of a node's dW goes, if it is all columns of dW. */
+static float *tile_out(const ce_job *j, const tile_place *at, int node)
+{
+    const int h0 = at->group * GROUP;
+    if (h0 + 16 * at->panels > j->l->H)
+        return NULL;
+    return j->dW + (size_t)node * j->stride + (size_t)(at->block * DW_WORDS) * (size_t)j->l->H + h0;
+}
+
+static void write_tile(const ce_job *j, const tile_place *at, int node, const float *tile)
+{
+    const linear_ce *l = j->l;
+    const int h0 = at->group * GROUP, columns = at_most(GROUP, l->H - h0);
+    float *dW = j->dW + (size_t)node * j->stride, *db = j->db + (size_t)node * j->stride;
+    for (int i = 0; i < at->words; i++) {
+        const size_t v = (size_t)(at->block * DW_WORDS + i);
+        memcpy(dW + v * (size_t)l->H + h0, tile + i * GROUP, (size_t)columns * sizeof(float));
+        if (columns < GROUP)
+            db[v] = tile[i * GROUP + columns];
+    }
+}
+
+/* Sums of finished subtrees that wait, from chunk to chunk, for the rest of their node. */
+static float *open_tile(const linear_ce *l, const tile_place *at, int level)
+{
+    size_t tiles = (size_t)at->block * (size_t)groups_of(l) + (size_t)at->group;
+    return l->open + (size_t)level * linear_ce_open_floats(l) + tiles * TILE;
+}
+
+/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  Levels below `hot` of the stack of sums are still
+ * where earlier chunks left them.  If none is, the last leaf becomes the node's sum, and goes to its place from the registers. */
+static void sum_node(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int node,
+                     dw_scratch *s)
+{
+    const shard_node whole = j->p->node[node];
+    const int a = at_least(whole.first, c->shard0), b = at_most(whole.last, c->shard1);
+    int top = 0;
+    for (int shard = whole.first; shard < a; shard++)
+        top += 1 - shard_merges(whole.first, whole.last, shard);
+    int hot = top;
+    float *const place = tile_out(j, at, node);
+    bool written = false;
+    for (int shard = a; shard < b; shard++) {
+        int merges = shard_merges(whole.first, whole.last, shard);
+        const int hot_merges = at_most(merges, top - hot);
+        written = place && shard + 1 == whole.last && hot_merges == top;
+        sum_shard(k, j, c, at, shard, s->block, s->tile[top], hot_merges, written ? place : NULL);
+        top += 1 - hot_merges;
+        for (merges -= hot_merges; merges > 0; merges--) {
+            top--;
+            k->add(s->tile[top - 1], open_tile(j->l, at, top - 1), s->tile[top], TILE);
+            hot = top - 1;
+        }
+    }
+    if (b == whole.last && !written)
+        write_tile(j, at, node, s->tile[0]);
+    else if (b < whole.last)
+        for (int level = hot; level < top; level++)
+            memcpy(open_tile(j->l, at, level), s->tile[level], TILE * sizeof(float));
+}
+
+/* dW of a block of words, groups [group0, group1) of panels. */
+static void weight_gradient(member *m, const ce_job *j, const ce_chunk *c, int block, int group0, int group1,
+                            int next)
+{
+    const linear_ce *l = j->l;
+    dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
+    const int words = at_most(DW_WORDS, l->V - block * DW_WORDS);
+    for (int p = 0; p < c->panels; p++) {
+        const float *from = panel_logits(l, p, block * DW_WORDS);
+        for (int i = 0; i < words; i++)
+            memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
+    }
+    for (int group = group0; group < group1; group++) {
+        const tile_place at = {.block = block,
+                               .words = words,
+                               .group = group,
+                               .panels = at_most(DW_PANELS, l->panels - DW_PANELS * group),
+                               .group0 = group0,
+                               .group1 = group1,
+                               .next = next};
+        for (int node = 0; node < j->p->nodes; node++)
+            if (j->p->node[node].first < c->shard1 && j->p->node[node].last > c->shard0)
+                sum_node(m->k, j, c, &at, node, s);
+    }
+}
+
+/* dh first: its tasks are larger, and those of dW fill the gaps at the end. */
+void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
+{
+    const linear_ce *l = j->l;
+    const int strips = pieces(l->H, STRIP), dh_across = pieces(strips, DH_STRIPS), groups = groups_of(l);
+    const int dh_down = pieces(c->panels, DH_PANELS);
+    const int dw_down = pieces(l->V, DW_WORDS), dw_across = at_most(groups, pieces(DW_TASKS, dw_down));
+    const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
+    for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
+        if (i < dh) {
+            const int across = (int)(i / dh_down), down = (int)(i % dh_down);
+            input_gradient(m, j, c, across * DH_STRIPS * STRIP,
+                           at_most((across + 1) * DH_STRIPS * STRIP, l->H), c->panels * down / dh_down,
+                           c->panels * (down + 1) / dh_down);
+        } else {
+            const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
+            weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across,
+                            dw_across == 1 && block + 1 < dw_down ? block + 1 : -1);
+        }
+    }
+    team_barrier(m);
+}
