@@ -15,9 +15,9 @@
 #define TILE_ROWS   12
 #define TILE_PANELS 4
 
-/* A task of a tree product: TREE_A panels of A by TREE_GROUPS groups of TREE_B panels of B.  Its part of C stays in
- * a core's L2 cache, once for each open level of the tree, while the operands pass by, TREE_DEPTH of their rows at
- * a time. */
+/* A task of a tree product: TREE_A panels of A by TREE_GROUPS groups of TREE_B panels of B. Its part of C
+ * stays in a core's L2 cache, once for each open level of the tree, while the operands pass by, TREE_DEPTH
+ * of their rows at a time. */
 #define TREE_A      8 /* 16 rows are 2 x 8 rows by 3 panels in registers */
 #define TREE_B      3
 #define TREE_GROUPS 3
@@ -104,8 +104,8 @@ typedef struct job_block {
     int m0, m1, p0, p1;
 } job_block;
 
-/* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from memory once
- * if all of B does. */
+/* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from
+ * memory once if all of B does. */
 static bool rows_outside(const gemm_job *j)
 {
     return (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
@@ -120,17 +120,21 @@ static job_block block_of(const gemm_job *j, long task)
                        cut(j->P, TILE_PANELS, pb, panels), cut(j->P, TILE_PANELS, pb + 1, panels)};
 }
 
-/* What the next task does not share with this one: the thread will most likely come to it next. */
+/* What the next task does not share with this one: the thread will most likely come to it next. Where all
+ * of B stays in L2, the tasks of a block of rows share the work of fetching the next one. */
 static gemm_extra job_ahead(const gemm_job *j, const job_block *now, long task)
 {
-    if (task + 1 >= gemm_job_tasks(j))
+    const bool outside = rows_outside(j);
+    const int share = outside ? pieces(j->P, JOB_PANELS) : 1, i = (int)(task % share);
+    const long to = outside ? task - i + share : task + 1;
+    if (to >= gemm_job_tasks(j))
         return (gemm_extra){0};
-    const job_block next = block_of(j, task + 1);
-    const size_t panel = gemm_panel(j->K);
-    if (next.m0 != now->m0 && (rows_outside(j) || next.p0 == now->p0))
-        return (gemm_extra){.ahead = j->a + (size_t)next.m0 * j->lda,
+    const job_block next = block_of(j, to);
+    const size_t panel = gemm_panel(j->K), rows = (size_t)(next.m1 - next.m0) * j->lda;
+    if (outside || next.p0 == now->p0)
+        return (gemm_extra){.ahead = j->a + (size_t)next.m0 * j->lda + rows / (size_t)share * (size_t)i,
                             .runs = 1,
-                            .run_floats = (size_t)(next.m1 - next.m0) * j->lda};
+                            .run_floats = rows / (size_t)share};
     return (gemm_extra){.ahead = j->b + (size_t)next.p0 * panel,
                         .runs = 1,
                         .run_floats = (size_t)(next.p1 - next.p0) * panel};
@@ -144,15 +148,16 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
     const float *bias = j->bias ? j->bias + (size_t)t.p0 * 16 : NULL;
     gemm_extra extra = job_ahead(j, &t, task);
     extra.run_floats /= (size_t)depth_blocks;
-    extra.far = true;
     for (int kb = 0; kb < depth_blocks; kb++) {
         const int k0 = (int)((long)j->K * kb / depth_blocks),
                   k1 = (int)((long)j->K * (kb + 1) / depth_blocks);
+        extra.far = kb == 0;
         k->gemm_also(t.m1 - t.m0, t.p1 - t.p0, k1 - k0, j->a + (size_t)t.m0 * j->lda + (size_t)k0, j->lda, 1,
                      j->b + (size_t)t.p0 * panel + (size_t)k0 * 16, panel,
                      j->c + (size_t)t.m0 * j->ldc + (size_t)t.p0 * 16, j->ldc,
                      kb == 0 ? j->start : GEMM_CONTINUE, bias, extra);
-        extra.ahead += extra.run_floats;
+        if (extra.runs)
+            extra.ahead += extra.run_floats;
     }
 }
 
@@ -178,8 +183,8 @@ long gemm_tree_tasks(const gemm_tree *j)
     return (long)n.a * n.b;
 }
 
-/* Panels [a0,a1) of A by groups [g0,g1) of panels of B.  Its tiles follow each other, by group and then by panel of
- * A. */
+/* Panels [a0,a1) of A by groups [g0,g1) of panels of B. Its tiles follow each other, by group and then by
+ * panel of A. */
 typedef struct tree_block {
     int a0, a1, g0, g1;
 } tree_block;
@@ -214,8 +219,9 @@ static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, i
                        : j->a + (size_t)to.block->a0 * panel + to.at;
 }
 
-/* A leaf's place in the sums: the operands of its shard begin at row `from`; as many merges as subtrees are complete
- * with it; if the node is, it is written. */
+/* A leaf's place in the sums: the operands of its shard begin at row `from`; it is made at `level` of the
+ * stack, and as many merges follow as subtrees are complete with it. With the last leaf of a node the node
+ * is whole, and is written. */
 typedef struct tree_leaf {
     size_t from;
     int K, merges, node;
@@ -258,9 +264,9 @@ static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *
         memcpy(c + (size_t)i * j->ldc, sum + i * TREE_ROW, (size_t)columns * sizeof *c);
 }
 
-/* A chain over K for each element.  `next`: the operands of the leaf to come. */
-static void tree_leaves(const kernels *k, const gemm_tree *j, const tree_block *t, const tree_leaf *leaf,
-                        tree_next next)
+/* All tiles of a leaf: a chain over K for each element.  `next`: the operands of the leaf to come. */
+static void tree_leaf_tiles(const kernels *k, const gemm_tree *j, const tree_block *t, const tree_leaf *leaf,
+                            tree_next next)
 {
     const int cuts = at_least(1, pieces(leaf->K, TREE_DEPTH));
     for (int piece = 0; piece < cuts; piece++) {
@@ -300,8 +306,8 @@ static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t,
             leaf.whole = s + 1 == p->node[n].last;
             leaf.level = level[open];
             const bool more = s + 1 < p->first + p->count;
-            tree_leaves(k, j, t, &leaf,
-                        more ? (tree_next){t, (leaf.from + (size_t)leaf.K) * 16} : (tree_next){after, 0});
+            tree_leaf_tiles(k, j, t, &leaf,
+                            more ? (tree_next){t, (leaf.from + (size_t)leaf.K) * 16} : (tree_next){after, 0});
             leaf.from += (size_t)leaf.K;
             open += 1 - leaf.merges;
         }

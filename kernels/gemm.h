@@ -29,7 +29,8 @@
 typedef enum { GEMM_INPUT, GEMM_OUTPUT, GEMM_DW, GEMM_RECURRENT, GEMM_ROLES } gemm_role;
 const char *gemm_backend(gemm_role role); /* "packed" or "openblas" */
 
-/* The member `gemm` of a table, and the same by way of OpenBLAS: equal to it up to rounding. */
+/* The members `gemm` and `gemm_also` of a table, and the same by way of OpenBLAS: equal to them up to rounding;
+ * nothing is fetched ahead. */
 typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                               size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
 typedef void (*gemm_also_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k,
@@ -43,8 +44,8 @@ void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_
 
 /* ---- panels ---- */
 
-/* Floats from one packed panel of depth K to the next: an odd number of cache lines, so that the panels of a tile
- * do not meet in the same sets of the L1 cache (a twentieth slower where they do: K = 512, say). */
+/* Floats from one packed panel of depth K to the next: an odd number of cache lines, so that the panels of
+ * a tile do not meet in the same sets of the L1 cache (a twentieth slower where they do: K = 512, say). */
 static inline size_t gemm_panel(int K)
 {
     return ((size_t)K | 1) * 16;
@@ -56,8 +57,9 @@ void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, i
  * panels are `stride` floats apart. */
 void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, int columns, int K,
                        int zero_rows);
-/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, gemm_panel(T*B) apart, each in the order
- * that gemm_tree wants: [shard][time][row of the shard].  Panels packed together read whole pieces of a row. */
+/* Panels from 16*panels columns of activations x (T,B,ld), B = p->rows, gemm_panel(T*B) apart, each in the
+ * order that gemm_tree wants: [shard][time][row of the shard]. Panels packed together read whole pieces of
+ * a row. */
 void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T);
 
 /* ---- C = start + A B ---- */
@@ -96,8 +98,8 @@ long gemm_tree_tasks(const gemm_tree *j);
 /* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */
 size_t gemm_tree_scratch(int most_shards);
 void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch);
-/* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n; and in `again` likewise
- * unless it is NULL. */
+/* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n; and in `again`
+ * likewise unless it is NULL. */
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, float *again, size_t stride);
 
 /* The BLAS behind gemm_blas, as it calls itself: version, options, kernels, threading.  Static text. */

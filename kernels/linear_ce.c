@@ -89,6 +89,7 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
         arena_refuse(a);
 }
 
+/* The chunk after *c; false when no shard (or token) is left.  Starts from {0} with shard1 = first shard. */
 static bool next_chunk(const ce_job *j, ce_chunk *c)
 {
     c->first += c->n;
@@ -108,6 +109,11 @@ static bool next_chunk(const ce_job *j, ce_chunk *c)
     }
     c->panels = pieces(c->n, 16);
     return true;
+}
+
+static float *token_logit_of(const linear_ce *l, int i, uint32_t v)
+{
+    return panel_logits(l, i / 16, (int)v) + i % 16;
 }
 
 static float *block_values(const linear_ce *l, int block, int panel)
@@ -149,7 +155,8 @@ static void pack_inputs(member *m, const ce_job *j, const ce_chunk *c)
     team_barrier(m);
 }
 
-/* What the next tile of logits does not share with this one: other tokens for the same words, or other words. */
+/* What the next tile of logits does not share with this one: other tokens for the same words, or other
+ * words. */
 static gemm_extra logits_ahead(const ce_job *j, const ce_chunk *c, int block, int panel1)
 {
     const linear_ce *l = j->l;
@@ -296,7 +303,7 @@ static void order_tokens(uint32_t *place, const shards *p, int T, int B)
 /* A chain over each shard's tokens, the tree over the node's shards. */
 static double sum_nats(const ce_job *j, const shard_node *node)
 {
-    double stack[DEPTH];
+    double stack[CE_DEPTH];
     int top = 0;
     for (int s = node->first; s < node->last; s++) {
         double sum = 0.0;

@@ -25,7 +25,7 @@
 
 typedef struct linear_ce {
     int V, H, Hp, T, B;
-    /* the rest is linear_ce.c's own, in the arena; C = capacity, the tokens of a chunk */
+    /* the rest is the output layer's own (linear_ce_chunk.h), in the arena; C = capacity, the tokens of a chunk */
     int capacity, blocks, panels;
     float *logits;      /* [C/16][V][16]       logits of panels of tokens, then their exponentials */
     float *input;       /* [C/16][H][16]       h of the chunk, transposed */

@@ -1,5 +1,5 @@
-/* linear_ce_chunk.h - what linear_ce.c and linear_ce_gradients.c share: one call of the output layer, and the chunk of its
- * tokens that is being worked on.  Nobody else includes this. */
+/* linear_ce_chunk.h - what linear_ce.c and linear_ce_gradients.c share: one call of the output layer, and the
+ * chunk of its tokens that is being worked on.  Nobody else includes this. */
 #ifndef KERNELS_LINEAR_CE_CHUNK_H
 #define KERNELS_LINEAR_CE_CHUNK_H
 
@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define DEPTH 14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
+#define CE_DEPTH 14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
 
 typedef struct ce_job {
     linear_ce *l;
@@ -41,16 +41,10 @@ static inline int shard_token(const ce_job *j, int s)
     return (shard_row(j->p->B, j->p->S, s) - j->p->row0) * j->T;
 }
 
-/* The chunk after *c; false when no shard (or token) is left.  Starts from {0} with shard1 = first shard. */
-/* The logits of a panel from word v on, and of token i. */
+/* The logits of a panel from word v on. */
 static inline float *panel_logits(const linear_ce *l, int panel, int v)
 {
     return l->logits + (size_t)panel * gemm_panel(l->V) + (size_t)v * 16;
-}
-
-static inline float *token_logit_of(const linear_ce *l, int i, uint32_t v)
-{
-    return panel_logits(l, i / 16, (int)v) + i % 16;
 }
 
 /* ---- linear_ce_gradients.c ---- */

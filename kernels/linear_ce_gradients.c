@@ -1,4 +1,5 @@
-/* linear_ce_gradients.c - dh, dW and db of a chunk of tokens, from what the exponentials left (linear_ce.c). */
+/* linear_ce_gradients.c - dh, dW and db of a chunk of tokens, from what the exponentials left (linear_ce.c,
+ * which describes all of the output layer). */
 #include "kernels/linear_ce_chunk.h"
 
 #include "kernels/simd/table.h"
@@ -25,7 +26,7 @@ typedef struct dh_scratch {
 } dh_scratch;
 
 typedef struct dw_scratch {
-    _Alignas(64) float tile[DEPTH][TILE];
+    _Alignas(64) float tile[CE_DEPTH][TILE];
     _Alignas(64) float block[]; /* [DW_WORDS][block_stride] exponentials of all tokens of the chunk */
 } dw_scratch;
 
@@ -70,8 +71,20 @@ static void pack_weights(const linear_ce *l, const float *W, int v0, int words, 
     }
 }
 
-/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words.  While some words are
- * multiplied, those of d that come next are fetched: each strip asks for every so manyth panel. */
+/* While a strip of the words from v0 on is multiplied, d of the `words` that come behind them is fetched:
+ * each of the task's strips asks for every so manyth panel. */
+static gemm_extra fetch_words(const linear_ce *l, int v0, int words, int panel0, int panels, int strip,
+                              int strips)
+{
+    if (words <= 0 || strip >= panels)
+        return (gemm_extra){0};
+    return (gemm_extra){.ahead = panel_logits(l, panel0 + strip, v0),
+                        .runs = pieces(panels - strip, strips),
+                        .run_floats = (size_t)words * 16,
+                        .apart = (size_t)strips * gemm_panel(l->V)};
+}
+
+/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words. */
 static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0, int h1, int panel0,
                            int panel1)
 {
@@ -83,10 +96,7 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0
         const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
         pack_weights(l, j->W, v0, words, h0, h1, s);
         for (int i = 0; i < strips; i++) {
-            const gemm_extra extra = {.ahead = panel_logits(l, panel0 + i, v0 + words),
-                                      .runs = more > 0 && i < panels ? pieces(panels - i, strips) : 0,
-                                      .run_floats = (size_t)more * 16,
-                                      .apart = (size_t)strips * panel};
+            const gemm_extra extra = fetch_words(l, v0 + words, more, panel0, panels, i, strips);
             m->k->gemm_also(at_most(STRIP, h1 - h0 - i * STRIP), panels, words, s->weights[i][0], 1, STRIP,
                             panel_logits(l, panel0, v0), panel, s->product[i * STRIP], DH_PANELS * 16,
                             v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
@@ -102,8 +112,8 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0
     }
 }
 
-/* A tile of dW (and db): words of a block, columns of a group of panels; of a task of the groups [group0, group1), behind
- * which block `next` comes, -1 if none does. */
+/* A tile of dW (and db): words of a block, columns of a group of panels; of a task of the groups [group0,
+ * group1), behind which block `next` comes, -1 if none does. */
 typedef struct tile_place {
     int block, words, group, panels;
     int group0, group1, next;
@@ -122,12 +132,16 @@ static int shard_tokens(const ce_job *j, int s)
     return shard_token(j, s + 1) - shard_token(j, s);
 }
 
-/* Panels of h/sum that the next leaf of this task wants. */
+/* Panels of h/sum that the next leaf wants: of the next shard, of the next group's first, of the next block's
+ * first. */
 static gemm_extra fetch_scaled(const ce_job *j, const ce_chunk *c, const tile_place *at, int s)
 {
-    const int next = s + 1 < c->shard1 ? s + 1 : c->shard0, group = at->group + (s + 1 == c->shard1);
+    const bool last = s + 1 == c->shard1, around = last && at->group + 1 == at->group1;
+    if (around && at->next < 0)
+        return (gemm_extra){0};
+    const int next = last ? c->shard0 : s + 1, group = around ? at->group0 : at->group + last;
     return (gemm_extra){.ahead = shard_panels(j, c, group, next),
-                        .runs = at_least(0, at_most(DW_PANELS, j->l->panels - DW_PANELS * group)),
+                        .runs = at_most(DW_PANELS, j->l->panels - DW_PANELS * group),
                         .run_floats = (size_t)shard_tokens(j, next) * 16,
                         .apart = gemm_panel(j->l->capacity)};
 }
@@ -147,7 +161,9 @@ static gemm_extra fetch_block(const ce_job *j, const ce_chunk *c, const tile_pla
                         .apart = gemm_panel(l->V)};
 }
 
-/* The leaf of shard s: one chain over its tokens.  In two halves, for there is something to fetch in two places. */
+/* The leaf of shard s: one chain over its tokens; then as many sums of the stack as `merges` says, and the
+ * result to `out` unless that is NULL (gemm_extra). In two halves of the words, if there are two, for a
+ * call can fetch one thing and two are wanted. */
 static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int s,
                       const float *block, float *tile, int merges, float *out)
 {
@@ -195,8 +211,9 @@ static float *open_tile(const linear_ce *l, const tile_place *at, int level)
     return l->open + (size_t)level * linear_ce_open_floats(l) + tiles * TILE;
 }
 
-/* The shards [a,b) of a node that lie in this chunk, in the tree's order.  Levels below `hot` of the stack of sums are still
- * where earlier chunks left them.  If none is, the last leaf becomes the node's sum, and goes to its place from the registers. */
+/* The shards [a,b) of a node that lie in this chunk, in the tree's order. Levels below `hot` of the stack
+ * of sums are still where earlier chunks left them. If none is, the last leaf becomes the node's sum, and
+ * goes to its place from the registers. */
 static void sum_node(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int node,
                      dw_scratch *s)
 {

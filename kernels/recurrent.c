@@ -19,16 +19,18 @@
 
 #define CELL_ROWS      12 /* rows of a block: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
-/* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows, MERGE_BLOCKS
- * or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in pieces of PIECE_BYTES. */
+/* Where a task's weights take more than MERGE_BYTES, which then no cache keeps for the next block of rows,
+ * MERGE_BLOCKS or fewer blocks are one task, if there are at least MERGE_LEAST, and meet the weights in
+ * pieces of PIECE_BYTES. */
 #define MERGE_BYTES      (384u << 10)
 #define MERGE_LEAST      4
 #define MERGE_BLOCKS     6
 #define PIECE_BYTES      (128u << 10)
-#define TO_AND_FRO_BYTES (5u << 18) /* more than a large L2 cache */
+#define TO_AND_FRO_BYTES (5u << 18) /* an L2 cache of 1 MB and a bit */
 
-/* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when none is
- * left.  A thread's share lies in one window, as far as that can be. */
+/* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when
+ * none is left; back: of a step that goes back. A thread's share lies in one window, as far as that can be.
+ * */
 static const window *claim(member *m, const layer_call *c, long tasks, bool back, long *task)
 {
     const long i = back ? team_claim_back(m, c->windows * tasks) : team_claim(m, c->windows * tasks);
@@ -106,8 +108,8 @@ static const float *h_before(const window *w, int t)
     return h_at(w, time_before(w, t));
 }
 
-/* c (T+1,B,Hp): what stands before time 0, or behind time T-1 of a layer that comes from there, has the place that is
- * left. */
+/* c (T+1,B,Hp): what stands before time 0, or behind time T-1 of a layer that comes from there, has the
+ * place that is left. */
 static float *c_at(const window *w, int t)
 {
     return w->r->c + (ptrdiff_t)(w->r->reverse ? t : t + 1) * w->B * w->r->Hp;
@@ -164,24 +166,31 @@ static int block_row(const window *w, int block)
     return w->B * block / w->blocks;
 }
 
-/* Into how many runs the blocks are cut for tasks whose weights take so many bytes; tasks: of a step, if all blocks
- * were one run.  Threads that would find no task are worse than weights that come from afar. */
-static int runs_of(const window *w, const team *t, int tasks, size_t bytes)
+/* Into how many runs the blocks are cut for tasks whose weights take so many bytes; tasks: of a step, if
+ * all blocks were one run. Threads that would find no task are worse than weights that come from afar. */
+static int runs_of(const window *w, int tasks, size_t bytes)
 {
     const int runs = pieces(w->blocks, MERGE_BLOCKS);
-    const bool merge = w->blocks >= MERGE_LEAST && bytes > MERGE_BYTES && tasks * runs >= 3 * team_threads(t);
+    const bool merge = w->blocks >= MERGE_LEAST && bytes > MERGE_BYTES && tasks * runs >= 3 * w->threads;
     return merge ? runs : w->blocks;
 }
 
-/* Where the weights of a thread's share take more than TO_AND_FRO_BYTES, no L2 cache keeps them from one step to the next; but one
- * that goes the other way meets first what came last (0.86 to 0.95 of the time of a step). */
+/* Whether the weights of a thread's share, so many bytes for each unit, are more than its L2 cache keeps
+ * from one step to the next. Then every other step goes back through them, and meets first what came last.
+ * */
+static bool goes_to_and_fro(const window *w, size_t unit_bytes)
+{
+    return (size_t)units_of(w->r) * unit_bytes > (size_t)w->threads * TO_AND_FRO_BYTES;
+}
+
+/* Step s is one of those that go back. */
 static bool step_back(const window *w, int s)
 {
     return w->to_and_fro && s % 2 == 1;
 }
 
-/* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows); `next` will be the
- * unit of tasks to come, -1 if none will. */
+/* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows);
+ * `next` will be the unit of the task to come, -1 if none will. */
 typedef struct cell_task {
     int unit, next, first, last, b0, rows;
 } cell_task;
@@ -193,14 +202,17 @@ static cell_task task_of(const window *w, int s, long task, int runs, int units)
         .unit = group * units, .first = w->blocks * run / runs, .last = w->blocks * (run + 1) / runs};
     c.b0 = block_row(w, c.first);
     c.rows = block_row(w, c.last) - c.b0;
-    c.next = step_back(w, s) ? c.unit - units : c.unit + units;
+    const bool back = step_back(w, s), merged = runs < w->blocks;
+    c.next = back ? c.unit - units : c.unit + units;
     if (c.next + units > units_of(w->r))
         c.next = -1;
+    if (merged && (back ? run > 0 : run + 1 < runs))
+        c.next = c.unit;
     return c;
 }
 
-/* A product of all rows of a task: out (rows, 16 panels) = start + a b, block by block, and for several blocks piece by
- * piece of the weights. */
+/* A product of all rows of a task: out (rows, 16 panels) = start + a b, block by block, and for several
+ * blocks piece by piece of the weights. */
 typedef struct cell_product {
     const float *a, *b; /* of row b0 */
     size_t lda, panel, ldc;
@@ -211,8 +223,8 @@ typedef struct cell_product {
     size_t next_floats;
 } cell_product;
 
-/* What a task of one block fetches while it multiplies: its share of the next unit's panels. A block of rows has the time
- * for half of them. */
+/* What a task of one block fetches while it multiplies: its share of the next unit's panels. A block of
+ * rows has the time for half of them. */
 static gemm_extra fetch_unit(const window *w, const cell_task *c, const cell_product *p)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
@@ -264,8 +276,8 @@ static void find_all(window *w)
     }
 }
 
-/* After a phase of step t: what the tile's rows have left at times at which they do not exist becomes zero; in
- * backward the gradients, in forward the state. */
+/* After a phase of step t: what the tile's rows have left at times at which they do not exist becomes zero;
+ * in backward the gradients, in forward the state. */
 static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
 {
     const recurrent *r = w->r;
@@ -448,8 +460,8 @@ static window forward_window(recurrent *r, const team *t, const recurrent_weight
                 .threads = pieces(team_threads(t), windows)};
     find_all(&w);
     const size_t unit_bytes = (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float);
-    w.forward_runs = runs_of(&w, t, units_of(r), unit_bytes);
-    w.to_and_fro = (size_t)units_of(r) * unit_bytes > (size_t)w.threads * TO_AND_FRO_BYTES;
+    w.forward_runs = runs_of(&w, units_of(r), unit_bytes);
+    w.to_and_fro = goes_to_and_fro(&w, unit_bytes);
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -543,8 +555,8 @@ static void pack_all_backward(member *m, const layer_call *c)
     team_barrier(m);
 }
 
-/* dx is a chain over the gates of both directions: the second one's product follows the first one's, and each goes with
- * work of another kind. */
+/* dx is a chain over the gates of both directions: the second one's product follows the first one's, and
+ * each goes with work of another kind. */
 static void make_dx(member *m, const layer_call *c, int which, long others,
                     void (*other)(member *m, const window *w, long task))
 {
@@ -610,8 +622,8 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .start = start};
     find_all(w);
     const size_t unit_bytes = gemm_panel(16 * panels_of(r)) * sizeof(float);
-    w->backward_runs = runs_of(w, t, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);
-    w->to_and_fro = (size_t)units_of(r) * unit_bytes > (size_t)w->threads * TO_AND_FRO_BYTES;
+    w->backward_runs = runs_of(w, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);
+    w->to_and_fro = goes_to_and_fro(w, unit_bytes);
     window_plan_trees(w, g);
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }

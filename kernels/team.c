@@ -1,8 +1,8 @@
 /* team.c - see team.h.
  *
  * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
- * are taken; a thread empties its own share in order and then takes one task at a time from the next threads'
- * shares.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
+ * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time from
+ * the next threads' shares.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
  * clears its counter of the other set, which nobody has touched since the barrier before and which phase e+1
  * will use.
  *

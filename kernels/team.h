@@ -37,25 +37,26 @@ typedef struct member {
     long first, share; /* that share; share < 0: not yet known */
 } member;
 
-/* threads >= 1; k from kernels_select().  OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
- * says how many; OMP_PLACES and OMP_PROC_BIND say where they run.  NULL when memory is out or the first thread
- * cannot be had; where the system refuses another one, the OpenMP runtime ends the process with its own
- * message. */
+/* threads >= 1; k from kernels_select(). OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
+ * says how many; OMP_PLACES and OMP_PROC_BIND say where they run. NULL when memory is out or the first
+ * thread cannot be had; where the system refuses another one, the OpenMP runtime ends the process with its
+ * own message. */
 team *team_open(int threads, const kernels *k);
 void team_close(team *t);
 int team_threads(const team *t);
 const kernels *team_kernels(const team *t);
 
 void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
-/* The next task of this phase, 0 <= task < tasks, or -1 when none is left.  A thread has the same share of as many tasks in
- * each phase, in order, and then takes from the shares of others. */
+/* The next task of this phase, 0 <= task < tasks, or -1 when none is left. Each thread has a share, the
+ * same one in every phase of as many tasks; when that is done it takes from the shares of others. */
 long team_claim(member *m, long tasks);
-/* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
+/* The same, each share from its end: when phases alternate, a thread begins with what it has met last.  In a
+ * phase all members claim with the same function and the same `tasks`. */
 long team_claim_back(member *m, long tasks);
 void team_barrier(member *m);
 
-/* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start; returns the
- * one before. */
+/* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start;
+ * returns the one before. */
 trace *team_trace(team *t, trace *to);
 /* What begins now, after the barrier of what was before; in a body, and between team_runs. */
 static inline void member_phase(member *m, trace_phase phase)

@@ -1,5 +1,5 @@
-/* weight_gradients.c - dW and db of a recurrent layer, after its backward steps: gates' gradients times x and h, as sums
- * over the tree of shards (gemm.h). */
+/* weight_gradients.c - dW and db of a recurrent layer, after its backward steps: gates' gradients times x
+ * and h, as sums over the tree of shards (gemm.h). */
 #include "kernels/window.h"
 
 /* Operands of the weight gradients: which tensors, in which order of tasks. */
@@ -63,8 +63,8 @@ long window_tree_tasks(const window *w)
     return total;
 }
 
-/* The gradients of both biases are the same sums, unless what comes back through the recurrent product is another
- * gradient. */
+/* The gradients of both biases are the same sums, unless what comes back through the recurrent product is
+ * another gradient. */
 static float *sums_again(const window *w, int panel)
 {
     const cell_part *part = part_of(w->r, panel);

@@ -1,5 +1,5 @@
-/* window.h - what recurrent.c, weight_gradients.c and join.c share: one call of a recurrent layer, and where its rows
- * and panels stand.  Nobody else includes this. */
+/* window.h - what recurrent.c, weight_gradients.c and join.c share: one call of a recurrent layer, and
+ * where its rows and panels stand. Nobody else includes this. */
 #ifndef KERNELS_WINDOW_H
 #define KERNELS_WINDOW_H
 
@@ -36,14 +36,14 @@ typedef struct window {
         int first_panel;
     } rows[TREES];
     float *sums[TREES]; /* of a tree's rows of gates: gradients of a bias; NULL: not wanted */
-    float *b_hh;
+    float *b_hh; /* gradient of the recurrent bias: the first tree's sums, too, where they are the same */
     size_t stride;
     int trees;
     int threads; /* for each window of the call */
 } window;
 
-/* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase.  The windows have the
- * same sizes. */
+/* A call: one layer, or both directions of a bidirectional one, whose tasks share every phase. The windows
+ * have the same sizes. */
 typedef struct layer_call {
     int windows;
     window window[2];
@@ -135,7 +135,8 @@ static inline float *h_at(const window *w, int t)
 
 /* Copies the h of a tile, rows from b0 on at time t, to its columns of y. */
 void window_join(const window *w, int t, int b0, int unit, const cell_tile *tile);
-/* A tile that has fewer than 16 hidden units of its direction reads its dh from `room` (rows,16), the rest zeros. */
+/* A tile that has fewer than 16 hidden units of its direction reads its dh from `room` (rows,16), the rest
+ * zeros. */
 void window_split(const window *w, int unit, cell_tile *tile, float *room);
 
 /* ---- weight_gradients.c ---- */
@@ -143,7 +144,8 @@ void window_split(const window *w, int unit, cell_tile *tile, float *room);
 /* The operands, into panels, in tasks. */
 long window_operand_tasks(const window *w);
 void window_operand(member *m, const window *w, long task);
-/* Then the sums over shards, weights and biases, in tasks.  The window must stay where it is from the plan on. */
+/* Then the sums over shards, weights and biases, in tasks. The window must stay where it is from the plan
+ * on. */
 void window_plan_trees(window *w, const recurrent_gradients *g);
 long window_tree_tasks(const window *w);
 void window_tree(member *m, const window *w, long task);

@@ -4,9 +4,11 @@
  * An element of C is one chain of fma over k, whatever the shape of the tile, so the bits depend neither
  * on the register tile below nor on how callers cut M, P and K.  Tiles hold at most 24 accumulators of 32
  * registers (AVX-512, NEON) or 12 of 16 (AVX2).  The wider of two equal ones is taken: a step of 6 x 4 panels
- * fetches 6 + 4 operands for its 24 products, one of 12 x 2 fetches 12 + 2, and what a core can decode decides
- * (0.95 of the fma peak against 0.87; 0.74 against 0.68 where another thread shares the core).  Rows and panels
- * are cut as evenly as possible (20 = 4 x 5). */
+ * fetches 6 + 4 operands for its 24 products, one of 12 x 2 fetches 12 + 2, and what a core can decode decides.
+ * For the same reason a product with one or two panels has elements of A fetched by the multiply-add itself
+ * (vf_fma_at): all of one panel, every third row of two, for what is decoded less is loaded more (10 x 2 panels
+ * 0.86 to 0.92 of the fma peak; wider tiles became slower).  Rows and panels are cut as evenly as possible
+ * (20 = 4 x 5). */
 
 #if VF == 16
 #define GEMM_ROWS   12
@@ -56,8 +58,8 @@ typedef struct gemm_tile_call {
     size_t out_row;
 } gemm_tile_call;
 
-/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1); fetch: something is asked for ahead.  All but
- * `call` are constants. */
+/* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1); fetch: something is asked for ahead.
+ * All but `call` are constants. */
 VEC void gemm_tile(const int rows, const int panels, const int by_rows, const int fetch,
                    const gemm_tile_call *call)
 {
@@ -103,7 +105,8 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, const in
     } while (0)
     for (; K >= 4; K -= 4) {
         UNROLLED for (int i = 0; i < 4 * fetch; i++) __builtin_prefetch(ahead + (size_t)i * ahead_step, 0, 2);
-        ahead += 4 * ahead_step;
+        if (fetch)
+            ahead += 4 * ahead_step;
         HIDE_FROM_PLAN(a_stride);
         HIDE_FROM_PLAN(b_panel);
         UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
@@ -131,10 +134,12 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, const in
                 vf_add(vf_load(sum + (size_t)i * call->c_row + v * VF), x[i][v]);
         }
     }
+    float *const out = call->out; /* a store could change *call, for all that the compiler knows */
+    const size_t out_row = call->out_row;
     UNROLLED for (int i = 0; i < rows; i++)
     {
         UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
-            vf_store(call->out + (size_t)i * call->out_row + v * VF, x[i][v]);
+            vf_store(out + (size_t)i * out_row + v * VF, x[i][v]);
     }
 }
 
@@ -198,7 +203,8 @@ static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS][2] = {
 #endif
 };
 
-/* What the tiles of a product fetch: run after run, each shared by `sharers` tiles, at `step` floats with each k. */
+/* What the tiles of a product fetch: run after run, each shared by `sharers` tiles, `step` floats further
+ * with each k. */
 typedef struct gemm_fetch {
     int sharers;
     size_t step;
@@ -252,13 +258,13 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
         call.bias = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
         for (int block = 0, m = 0; block < blocks; block++, number++) {
             const int rows = low + (block < high_blocks), run = number / fetch.sharers;
-            const bool more = run < extra.runs;
+            const size_t offset = (size_t)(number % fetch.sharers) * (size_t)K * fetch.step;
+            const bool more = run < extra.runs && offset < extra.run_floats;
             call.a = a + (size_t)m * a_row;
             call.c = c + (size_t)m * c_row + 16 * (size_t)p;
             call.out = extra.out + (size_t)m * extra.out_row + 16 * (size_t)p;
             if (more)
-                call.ahead = extra.ahead + (size_t)run * extra.apart +
-                             (size_t)(number % fetch.sharers) * (size_t)K * fetch.step;
+                call.ahead = extra.ahead + (size_t)run * extra.apart + offset;
             for (int i = 0; extra.far && i < rows; i++)
                 for (int q = 0; q < panels; q++)
                     __builtin_prefetch(call.out + (size_t)i * extra.out_row + 16 * q, 1);

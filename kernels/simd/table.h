@@ -21,17 +21,20 @@ typedef enum {
 
 /* What a product does besides. */
 typedef struct gemm_extra {
-    /* Meanwhile it fetches into the L2 cache what comes next: so many runs of so many floats, `apart` from one to the
-     * next.  Its tiles share them evenly: a request with every k would keep the core's few pending misses busy, and
-     * the product's own operands would wait. */
+    /* Meanwhile it asks for what comes next to be fetched into the L2 cache: so many runs (0: nothing) of
+     * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
+     * over the steps as can be, for a line with every k would keep the core's few pending misses busy, and
+     * the product's own operands would wait; runs beyond the number of register tiles are left out. */
     const float *ahead;
     int runs;
     size_t run_floats, apart;
-    /* C is the top of a stack of sums, each `below` floats before the next one: so many times it is added to the sum
-     * below it, c[-below] + c, which is then the top.  C itself is left undefined. */
+    /* C is the top of a stack of sums, each `below` floats before the next one: so many times it is added
+     * to the sum below it, c[-below] + c, which is then the top. */
     int merges;
     size_t below;
-    float *out; /* where the result goes; NULL: to C, or to the top of the stack */
+    /* Where the result goes, in rows out_row apart; NULL: to C, or to the top of the stack.  It overlaps no
+     * operand.  C is left undefined if the result goes elsewhere. */
+    float *out;
     size_t out_row;
     bool far; /* what is written was last seen long ago, or by another core: it is asked for in time */
 } gemm_extra;

@@ -1,6 +1,6 @@
 /* vec_scalar.h - the vector types of the kernel bodies, one lane wide, in portable C.
  *
- * The three headers vec_{scalar,avx2,avx512,neon}.h define the same names, so that a body is written once and
+ * The four headers vec_{scalar,avx2,avx512,neon}.h define the same names, so that a body is written once and
  * included once per instruction set.  Every operation is one IEEE operation per lane (or exact integer
  * arithmetic), and so gives the same bits in all of them; there are no estimates (rcp, rsqrt), because
  * vendors differ in them.
@@ -15,6 +15,7 @@
  *   vf_select(m,a,b)              m ? a : b                vi_bits, vf_bits the same bits as the other type
  *   vf_of_int(i)                  signed integer to float  vi_mul_hi, lo    halves of 32 x 32 bits, unsigned
  *   vec_transpose8(to,ld,from)    to[k*ld + j] = from[j][k], j, k < 8
+ *   vf_fma_at(p,b,c)              p[0]*b + c, rounded once; p fetched by the instruction itself where it can be
  *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1 */
 #ifndef KERNELS_SIMD_VEC_SCALAR_H
 #define KERNELS_SIMD_VEC_SCALAR_H

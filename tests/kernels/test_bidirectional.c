@@ -282,8 +282,15 @@ static void test_directions(void **state)
                 check(all[k], cell_find(cells[c]), shapes[i], 1 + (int)(i + c) % 4);
 }
 
+/* So wide that blocks of rows share a task and every other step goes back. */
+static void test_wide(void **state)
+{
+    (void)state;
+    check(kernels_select(NULL), cell_find("lstm"), (sizes){3, 800, 3, 76, 4, 0, 1}, 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_directions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_directions), cmocka_unit_test(test_wide)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,16 +169,19 @@ static void test_gemm_blas(void **state)
         assert_string_equal(gemm_backend((gemm_role)role), "packed");
 }
 
-/* A stack of four sums, and a product that is added to some of those below it: `also` against the plain product and the
- * additions one by one.  What it fetches meanwhile and where the result goes must not matter. */
-static void check_also(gemm_also_function also, gemm_function plain, shape z, int way, bool same)
+/* A stack of four sums, and a product that is added to some of those below it: `also` against the plain
+ * product and the additions one by one. What it fetches meanwhile and where the result goes must not
+ * matter. */
+static void check_also(gemm_also_function also, gemm_function plain, shape z, int way, gemm_start start,
+                       bool same)
 {
     enum { LEVELS = 4, GAP = 16 };
     const int P = z.N / 16, merges = way % LEVELS;
     const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, ldc = N + 16, level = M * ldc + GAP,
                  out_row = N + 5, top = (LEVELS - 1) * level;
     const bool by_rows = way & 4, elsewhere = way & 8;
-    float *A = random_floats(M * K), *B = random_floats(N * K), *far = random_floats(4096);
+    float *A = random_floats(M * K), *B = random_floats(N * K), *far = random_floats(4096),
+          *bias = random_floats(N);
     float *C = random_floats(LEVELS * level), *D = malloc(LEVELS * level * sizeof *D);
     float *out = random_floats(M * out_row), *want = malloc(M * out_row * sizeof *want);
     assert_non_null(D);
@@ -187,16 +190,15 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
     memcpy(want, out, M * out_row * sizeof *want);
     const gemm_extra extra = {.ahead = far,
                               .runs = way & 16 ? 1 + way % 7 : 0,
-                              .run_floats = (size_t)(way % 512),
+                              .run_floats = (size_t)(way * 67 % 512),
                               .apart = 512,
                               .merges = merges,
                               .below = level,
                               .out = elsewhere ? out : NULL,
                               .out_row = elsewhere ? out_row : 0,
                               .far = way & 32};
-    also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, GEMM_CONTINUE, NULL,
-         extra);
-    plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, GEMM_CONTINUE, NULL);
+    also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, start, bias, extra);
+    plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, start, bias);
     for (size_t i = 0; i < M; i++)
         for (size_t j = 0; j < N; j++) {
             const size_t at = top + i * ldc + j;
@@ -214,6 +216,7 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
     free(A);
     free(B);
     free(far);
+    free(bias);
     free(C);
     free(D);
     free(out);
@@ -227,7 +230,8 @@ static void also_all(const kernels *k)
 {
     for (size_t z = 0; z < sizeof also_shapes / sizeof also_shapes[0]; z++)
         for (int way = 0; way < 64; way++)
-            check_also(k->gemm_also, k->gemm, also_shapes[z], way, true);
+            for (int start = GEMM_ZERO; start <= GEMM_CONTINUE; start++)
+                check_also(k->gemm_also, k->gemm, also_shapes[z], way, (gemm_start)start, true);
 }
 
 static void test_gemm_also(void **state)
@@ -236,7 +240,7 @@ static void test_gemm_also(void **state)
     each_table(also_all);
     for (size_t z = 0; z < sizeof also_shapes / sizeof also_shapes[0]; z++)
         for (int way = 0; way < 64; way++)
-            check_also(gemm_blas_also, kernels_select(NULL)->gemm, also_shapes[z], way, false);
+            check_also(gemm_blas_also, kernels_select(NULL)->gemm, also_shapes[z], way, GEMM_ZERO, false);
 }
 
 static void jobs(const kernels *k)
@@ -380,6 +384,7 @@ static void trees(const kernels *k)
     check_tree(k, 1, 1, 1, 0, 1, 1, 1);
     check_tree(k, 35, 20, 4, 0, 1, 90, 150); /* several blocks of both operands */
     check_tree(k, 170, 9, 4, 1, 2, 40, 120); /* shards that are read in pieces */
+    check_tree(k, 170, 11, 6, 1, 2, 32, 96); /* two nodes of whole tiles */
     check_tree(k, 2, 5, 2, 0, 1, 600, 500);  /* the largest tasks */
 }
 

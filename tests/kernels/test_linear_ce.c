@@ -290,6 +290,7 @@ static void assert_same_answer(const problem *q, const answer *a, const answer *
 static const int shapes[][5] = {
     {1, 1, 1, 1, 1},       {2, 3, 1, 2, 2},      {47, 15, 3, 5, 2},  {48, 16, 4, 8, 4},
     {49, 17, 5, 7, 3},     {97, 31, 7, 3, 3},    {96, 32, 6, 16, 8}, {95, 33, 11, 9, 4},
+    {97, 64, 6, 16, 8}, /* whole groups of dW's columns, chunks of two shards, a last block of one word */
     {241, 47, 13, 15, 2},  {251, 64, 2, 101, 5}, {53, 130, 3, 2, 1}, {500, 20, 35, 6, 4},
     {130, 125, 20, 20, 4},
 };
