@@ -70,7 +70,8 @@ static void add(float *sum, const float *x, size_t n)
         sum[i] += x[i];
 }
 
-/* Two layers of one problem, planned for T + more steps of as many more rows, with weights and room for gradients. */
+/* Two layers of one problem, planned for T + more steps of as many more rows, with weights and room for
+ * gradients. */
 typedef struct pair {
     shards p;
     team *t;
@@ -282,11 +283,12 @@ static void test_directions(void **state)
                 check(all[k], cell_find(cells[c]), shapes[i], 1 + (int)(i + c) % 4);
 }
 
-/* So wide that blocks of rows share a task and every other step goes back. */
+/* So wide that blocks of rows share a task of a backward step and every other step goes back; no wider and
+ * no longer, for an emulated processor takes minutes. */
 static void test_wide(void **state)
 {
     (void)state;
-    check(kernels_select(NULL), cell_find("lstm"), (sizes){3, 800, 3, 76, 4, 0, 1}, 2);
+    check(kernels_select(NULL), cell_find("lstm"), (sizes){3, 800, 2, 37, 4, 0, 1}, 2);
 }
 
 int main(void)
