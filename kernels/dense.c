@@ -64,7 +64,8 @@ void dense_forward(dense *d, team *t, const float *W, const float *b, const floa
                            .c = y,
                            .ldc = (size_t)PAD16(d->N),
                            .start = GEMM_BIAS,
-                           .bias = d->bias};
+                           .bias = d->bias,
+                           .threads = team_threads(t)};
     team_run(t, forward_body, &j);
 }
 
@@ -126,7 +127,8 @@ void dense_backward(dense *d, team *t, const float *W, const float *x, const flo
                            .b = d->weights,
                            .c = dx,
                            .ldc = (size_t)PAD16(d->K),
-                           .start = GEMM_ZERO};
+                           .start = GEMM_ZERO,
+                           .threads = team_threads(t)};
     j.tree = (gemm_tree){.p = p,
                          .T = T,
                          .threads = team_threads(t),

@@ -12,6 +12,7 @@
 #define JOB_PANELS  4
 #define JOB_DEPTH   512
 #define JOB_WEIGHTS (384u << 10) /* bytes of a B that stays in L2 while rows pass by */
+#define WIDE_PANELS 16           /* panels of a task of several blocks of k */
 #define TILE_ROWS   12
 #define TILE_PANELS 4
 
@@ -94,9 +95,30 @@ void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const
     }
 }
 
+static int depth_blocks(const gemm_job *j)
+{
+    return at_least(1, pieces(j->K, JOB_DEPTH));
+}
+
+/* Where block kb of k begins. */
+static int depth_at(const gemm_job *j, int kb)
+{
+    return (int)((long)j->K * kb / depth_blocks(j));
+}
+
+/* Panels of a task. With several blocks of k it takes more of them, unless that leaves too few tasks for the
+ * threads: its rows of a block of k then stay in L2 while panels pass by. */
+static int task_panels(const gemm_job *j)
+{
+    int n = depth_blocks(j) > 1 ? WIDE_PANELS : JOB_PANELS;
+    while (n > JOB_PANELS && (long)pieces(j->M, JOB_ROWS) * pieces(j->P, n) < 3L * j->threads)
+        n /= 2;
+    return n;
+}
+
 long gemm_job_tasks(const gemm_job *j)
 {
-    return (long)pieces(j->M, JOB_ROWS) * pieces(j->P, JOB_PANELS);
+    return (long)pieces(j->M, JOB_ROWS) * pieces(j->P, task_panels(j));
 }
 
 /* Rows and panels of a task. */
@@ -113,7 +135,7 @@ static bool rows_outside(const gemm_job *j)
 
 static job_block block_of(const gemm_job *j, long task)
 {
-    const long rows = pieces(j->M, JOB_ROWS), panels = pieces(j->P, JOB_PANELS);
+    const long rows = pieces(j->M, JOB_ROWS), panels = pieces(j->P, task_panels(j));
     const long rb = rows_outside(j) ? task / panels : task % rows,
                pb = rows_outside(j) ? task % panels : task / rows;
     return (job_block){cut(j->M, TILE_ROWS, rb, rows), cut(j->M, TILE_ROWS, rb + 1, rows),
@@ -122,7 +144,7 @@ static job_block block_of(const gemm_job *j, long task)
 
 /* What the next task does not share with this one: the thread will most likely come to it next. Where all
  * of B stays in L2, the tasks of a block of rows share the work of fetching the next one. */
-static gemm_extra job_ahead(const gemm_job *j, const job_block *now, long task)
+static gemm_extra fetch_task(const gemm_job *j, const job_block *now, long task)
 {
     const bool outside = rows_outside(j);
     const int share = outside ? pieces(j->P, JOB_PANELS) : 1, i = (int)(task % share);
@@ -140,24 +162,36 @@ static gemm_extra job_ahead(const gemm_job *j, const job_block *now, long task)
                         .run_floats = (size_t)(next.p1 - next.p0) * panel};
 }
 
+/* With several blocks of k: the panels that follow those from p on, or the first ones of the next block. */
+static gemm_extra fetch_panels(const gemm_job *j, const job_block *t, int kb, int p)
+{
+    const bool around = p + JOB_PANELS >= t->p1;
+    if (around && kb + 1 == depth_blocks(j))
+        return (gemm_extra){0};
+    const int next = around ? t->p0 : p + JOB_PANELS, nb = kb + around;
+    return (gemm_extra){.ahead = j->b + (size_t)next * gemm_panel(j->K) + (size_t)depth_at(j, nb) * 16,
+                        .runs = at_most(JOB_PANELS, t->p1 - next),
+                        .run_floats = (size_t)(depth_at(j, nb + 1) - depth_at(j, nb)) * 16,
+                        .apart = gemm_panel(j->K)};
+}
+
 void gemm_job_task(const kernels *k, const gemm_job *j, long task)
 {
     const job_block t = block_of(j, task);
     const size_t panel = gemm_panel(j->K);
-    const int depth_blocks = at_least(1, pieces(j->K, JOB_DEPTH));
-    const float *bias = j->bias ? j->bias + (size_t)t.p0 * 16 : NULL;
-    gemm_extra extra = job_ahead(j, &t, task);
-    extra.run_floats /= (size_t)depth_blocks;
-    for (int kb = 0; kb < depth_blocks; kb++) {
-        const int k0 = (int)((long)j->K * kb / depth_blocks),
-                  k1 = (int)((long)j->K * (kb + 1) / depth_blocks);
-        extra.far = kb == 0;
-        k->gemm_also(t.m1 - t.m0, t.p1 - t.p0, k1 - k0, j->a + (size_t)t.m0 * j->lda + (size_t)k0, j->lda, 1,
-                     j->b + (size_t)t.p0 * panel + (size_t)k0 * 16, panel,
-                     j->c + (size_t)t.m0 * j->ldc + (size_t)t.p0 * 16, j->ldc,
-                     kb == 0 ? j->start : GEMM_CONTINUE, bias, extra);
-        if (extra.runs)
-            extra.ahead += extra.run_floats;
+    const int blocks = depth_blocks(j);
+    for (int kb = 0; kb < blocks; kb++) {
+        const int k0 = depth_at(j, kb), k1 = depth_at(j, kb + 1);
+        for (int p = t.p0; p < t.p1; p += JOB_PANELS) {
+            gemm_extra extra = blocks > 1 ? fetch_panels(j, &t, kb, p) : fetch_task(j, &t, task);
+            extra.far = kb == 0;
+            k->gemm_also(t.m1 - t.m0, at_most(JOB_PANELS, t.p1 - p), k1 - k0,
+                         j->a + (size_t)t.m0 * j->lda + (size_t)k0, j->lda, 1,
+                         j->b + (size_t)p * panel + (size_t)k0 * 16, panel,
+                         j->c + (size_t)t.m0 * j->ldc + (size_t)p * 16, j->ldc,
+                         kb == 0 ? j->start : GEMM_CONTINUE, j->bias ? j->bias + (size_t)p * 16 : NULL,
+                         extra);
+        }
     }
 }
 

@@ -73,6 +73,7 @@ typedef struct gemm_job {
     size_t ldc;
     gemm_start start;
     const float *bias; /* (16P), for GEMM_BIAS */
+    int threads;       /* that share its tasks: sizes depend on it, results do not */
 } gemm_job;
 
 long gemm_job_tasks(const gemm_job *j);

@@ -471,7 +471,8 @@ static window forward_window(recurrent *r, const team *t, const recurrent_weight
                            .c = r->gates,
                            .ldc = gate_ld(r),
                            .start = GEMM_BIAS,
-                           .bias = r->bias};
+                           .bias = r->bias,
+                           .threads = w.threads};
     return w;
 }
 
@@ -619,7 +620,8 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .b = r->w_ih,
                             .c = dx,
                             .ldc = (size_t)r->Ip,
-                            .start = start};
+                            .start = start,
+                            .threads = w->threads};
     find_all(w);
     const size_t unit_bytes = gemm_panel(16 * panels_of(r)) * sizeof(float);
     w->backward_runs = runs_of(w, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);

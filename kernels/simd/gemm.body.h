@@ -10,6 +10,8 @@
  * 0.86 to 0.92 of the fma peak; wider tiles became slower).  Rows and panels are cut as evenly as possible
  * (20 = 4 x 5). */
 
+#include "kernels/simd/unrolled.h"
+
 #if VF == 16
 #define GEMM_ROWS   12
 #define GEMM_PANELS 4
@@ -28,12 +30,6 @@ static const int FN(gemm_rows)[GEMM_PANELS] = {1};
 #endif
 #define PANEL_VECTORS (16 / VF)
 #define TILE_VECTORS  (GEMM_PANELS * PANEL_VECTORS)
-
-#ifdef __clang__
-#define UNROLLED _Pragma("unroll")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
 
 /* Three rows share a pointer (p, p + stride, p + 2 stride are x86 addresses).  The compiler must not know
  * that the pointers belong together: it would keep an offset for each row and step in memory, and load it

@@ -10,23 +10,48 @@
  *   reads rec (1), gate[1..2], h_prev, dh; writes gate[1..2] gru_before_backward_gates reads rec (1:
  *   gradient by r * h_prev), gate[0], h_prev; writes gate[0] and adds to carry */
 
+/* r of rows m .. m+n-1 in y[0..n-1], z behind them; stored, too. */
+VEC void gru_gates(const cell_tile *t, vf *y, int m, size_t j, const int n)
+{
+    EACH(k, 2 * n)
+    {
+        const size_t row = (size_t)(m + k % n);
+        y[k] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * (k / n)) + j),
+                      vf_load(t->gate[k / n] + row * t->gate_ld + j));
+    }
+    vf_sigmoids(y, y, 2 * n);
+    EACH(k, 2 * n) vf_store(t->gate[k / n] + (size_t)(m + k % n) * t->gate_ld + j, y[k]);
+}
+
+/* n and h of rows m .. m+n-1 from n's preactivations and z. */
+VEC void gru_output(const cell_tile *t, vf *x, const vf *z, int m, size_t j, const int n)
+{
+    vf_tanhs(x, x, n);
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k), at = row * t->ld + j;
+        vf_store(t->gate[2] + row * t->gate_ld + j, x[k]);
+        vf_store(t->h + at, vf_fma(z[k], vf_sub(vf_load(t->h_prev + at), x[k]), x[k]));
+    }
+}
+
+VEC void gru_rows(const cell_tile *t, int m, size_t j, const int n)
+{
+    vf y[SIDE_BY_SIDE], x[SIDE_BY_SIDE];
+    gru_gates(t, y, m, j, n);
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k);
+        vf q = vf_add(vf_load(t->rec + row * t->rec_ld + 32 + j), vf_load(t->bias + j));
+        vf_store(t->extra + row * t->ld + j, q);
+        x[k] = vf_fma(y[k], q, vf_load(t->gate[2] + row * t->gate_ld + j));
+    }
+    gru_output(t, x, y + n, m, j, n);
+}
+
 static void FN(gru_forward)(const cell_tile *t)
 {
-    for (int m = 0; m < t->rows; m++) {
-        const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
-        for (size_t j = 0; j < 16; j += VF) {
-            vf r = vf_sigmoid(vf_add(vf_load(rec + j), vf_load(t->gate[0] + gate + j)));
-            vf z = vf_sigmoid(vf_add(vf_load(rec + 16 + j), vf_load(t->gate[1] + gate + j)));
-            vf q = vf_add(vf_load(rec + 32 + j), vf_load(t->bias + j));
-            vf n = vf_tanh(vf_fma(r, q, vf_load(t->gate[2] + gate + j)));
-            vf_store(t->gate[0] + gate + j, r);
-            vf_store(t->gate[1] + gate + j, z);
-            vf_store(t->gate[2] + gate + j, n);
-            vf_store(t->extra + at + j, q);
-            vf_store(t->h + at + j, vf_fma(z, vf_sub(vf_load(t->h_prev + at + j), n), n));
-        }
-    }
+    ROWS_SIDE_BY_SIDE(t, 4, gru_rows)
 }
 
 static void FN(gru_backward)(const cell_tile *t)
@@ -52,33 +77,34 @@ static void FN(gru_backward)(const cell_tile *t)
     }
 }
 
-static void FN(gru_before_forward_gates)(const cell_tile *t)
+VEC void gru_before_gates(const cell_tile *t, int m, size_t j, const int n)
 {
-    for (int m = 0; m < t->rows; m++) {
-        const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
-        for (size_t j = 0; j < 16; j += VF) {
-            vf r = vf_sigmoid(vf_add(vf_load(rec + j), vf_load(t->gate[0] + gate + j)));
-            vf z = vf_sigmoid(vf_add(vf_load(rec + 16 + j), vf_load(t->gate[1] + gate + j)));
-            vf_store(t->gate[0] + gate + j, r);
-            vf_store(t->gate[1] + gate + j, z);
-            vf_store(t->extra + at + j, vf_mul(r, vf_load(t->h_prev + at + j)));
-        }
+    vf y[SIDE_BY_SIDE];
+    gru_gates(t, y, m, j, n);
+    EACH(k, n)
+    {
+        const size_t at = (size_t)(m + k) * t->ld + j;
+        vf_store(t->extra + at, vf_mul(y[k], vf_load(t->h_prev + at)));
     }
+}
+
+static void FN(gru_before_forward_gates)(const cell_tile *t){ROWS_SIDE_BY_SIDE(t, 4, gru_before_gates)}
+
+VEC void gru_before_new(const cell_tile *t, int m, size_t j, const int n)
+{
+    vf x[SIDE_BY_SIDE], z[SIDE_BY_SIDE];
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k), gate = row * t->gate_ld + j;
+        x[k] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[2] + gate));
+        z[k] = vf_load(t->gate[1] + gate);
+    }
+    gru_output(t, x, z, m, j, n);
 }
 
 static void FN(gru_before_forward_new)(const cell_tile *t)
 {
-    for (int m = 0; m < t->rows; m++) {
-        const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
-        for (size_t j = 0; j < 16; j += VF) {
-            vf n = vf_tanh(vf_add(vf_load(rec + j), vf_load(t->gate[2] + gate + j)));
-            vf z = vf_load(t->gate[1] + gate + j);
-            vf_store(t->gate[2] + gate + j, n);
-            vf_store(t->h + at + j, vf_fma(z, vf_sub(vf_load(t->h_prev + at + j), n), n));
-        }
-    }
+    ROWS_SIDE_BY_SIDE(t, 4, gru_before_new)
 }
 
 static void FN(gru_before_backward_new)(const cell_tile *t)

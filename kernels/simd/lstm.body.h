@@ -4,27 +4,47 @@
  * Forward reads rec (4 gates), gate[0..3], c_prev; writes gate[0..3], c, extra = tanh(c), h. Backward
  * reads rec (1), gate[0..3], c_prev, extra, dh; writes gate[0..3]; carry is the gradient by c. */
 
+/* Gates and c of rows m .. m+n-1. */
+VEC void lstm_gates(const cell_tile *t, int m, size_t j, const int n)
+{
+    enum { I, F, O, G }; /* the logistic ones first */
+    static const int place[] = {[I] = 0, [F] = 1, [O] = 3, [G] = 2};
+    vf y[SIDE_BY_SIDE];
+    EACH(k, 4 * n)
+    {
+        const size_t row = (size_t)(m + k % n);
+        y[k] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * place[k / n]) + j),
+                      vf_load(t->gate[place[k / n]] + row * t->gate_ld + j));
+    }
+    vf_sigmoids(y, y, 3 * n);
+    vf_tanhs(y + G * n, y + G * n, n);
+    EACH(k, 4 * n) vf_store(t->gate[place[k / n]] + (size_t)(m + k % n) * t->gate_ld + j, y[k]);
+    EACH(k, n)
+    {
+        const size_t at = (size_t)(m + k) * t->ld + j;
+        vf_store(t->c + at,
+                 vf_fma(y[F * n + k], vf_load(t->c_prev + at), vf_mul(y[I * n + k], y[G * n + k])));
+    }
+}
+
+/* tanh c and h of rows m .. m+n-1. */
+VEC void lstm_output(const cell_tile *t, int m, size_t j, const int n)
+{
+    vf tanh_c[SIDE_BY_SIDE];
+    EACH(k, n) tanh_c[k] = vf_load(t->c + (size_t)(m + k) * t->ld + j);
+    vf_tanhs(tanh_c, tanh_c, n);
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k), at = row * t->ld + j;
+        vf_store(t->extra + at, tanh_c[k]);
+        vf_store(t->h + at, vf_mul(vf_load(t->gate[3] + row * t->gate_ld + j), tanh_c[k]));
+    }
+}
+
 static void FN(lstm_forward)(const cell_tile *t)
 {
-    for (int m = 0; m < t->rows; m++) {
-        const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
-        for (size_t j = 0; j < 16; j += VF) {
-            vf i = vf_sigmoid(vf_add(vf_load(rec + j), vf_load(t->gate[0] + gate + j)));
-            vf f = vf_sigmoid(vf_add(vf_load(rec + 16 + j), vf_load(t->gate[1] + gate + j)));
-            vf g = vf_tanh(vf_add(vf_load(rec + 32 + j), vf_load(t->gate[2] + gate + j)));
-            vf o = vf_sigmoid(vf_add(vf_load(rec + 48 + j), vf_load(t->gate[3] + gate + j)));
-            vf c = vf_fma(f, vf_load(t->c_prev + at + j), vf_mul(i, g));
-            vf tanh_c = vf_tanh(c);
-            vf_store(t->gate[0] + gate + j, i);
-            vf_store(t->gate[1] + gate + j, f);
-            vf_store(t->gate[2] + gate + j, g);
-            vf_store(t->gate[3] + gate + j, o);
-            vf_store(t->c + at + j, c);
-            vf_store(t->extra + at + j, tanh_c);
-            vf_store(t->h + at + j, vf_mul(o, tanh_c));
-        }
-    }
+    ROWS_SIDE_BY_SIDE(t, 2, lstm_gates)
+    ROWS_SIDE_BY_SIDE(t, 4, lstm_output)
 }
 
 static void FN(lstm_backward)(const cell_tile *t)

@@ -7,26 +7,33 @@
  *   exp      1.02 ulp   0 below -104, +inf above 88.73      log      0.84 ulp   -inf at +-0, NaN below 0
  *   tanh     1.20 ulp   keeps the sign of 0, +-1 past 10    sigmoid  1.70 ulp   0 below 2^-126
  *
+ * Functions of several vectors take them side by side, operation by operation: each is a chain of some 25
+ * operations that wait for one another, and a core that is given one whole chain after the other looks ahead
+ * over little more than one.
+ *
  * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum:
  * no conversion is needed, whose answer to NaN and to large values would differ between instruction sets. */
 
-#define EXP_MAGIC 12582912.0f /* 1.5 * 2^23 */
+#include "kernels/simd/unrolled.h"
 
-/* n = round(x / ln 2) in *power, as bits(EXP_MAGIC) + n; returns expm1(x - n ln 2), relatively exact near
- * 0. */
-VEC vf vf_expm1_reduced(vf x, vi *power)
+#define EXP_MAGIC    12582912.0f /* 1.5 * 2^23 */
+#define SIDE_BY_SIDE 8           /* vectors at most */
+#define EACH(i, n)   UNROLLED for (int i = 0; i < (n); i++)
+
+/* m = round(x / ln 2) in power, as bits(EXP_MAGIC) + m; p = expm1(x - m ln 2), relatively exact near 0. */
+VEC void vf_expm1_reduced(vf *p, vi *power, const vf *x, const int n)
 {
-    vf shifted = vf_fma(x, vf_set1(1.442695022e+00f), vf_set1(EXP_MAGIC));
-    vf n = vf_sub(shifted, vf_set1(EXP_MAGIC));
-    vf r = vf_fnma(n, vf_set1(0x1.62e4p-1f), x);
-    r = vf_fnma(n, vf_set1(1.428606765e-06f), r);
-    vf q = vf_set1(1.381446724e-03f);
-    q = vf_fma(q, r, vf_set1(8.368780836e-03f));
-    q = vf_fma(q, r, vf_set1(4.166839272e-02f));
-    q = vf_fma(q, r, vf_set1(1.666651964e-01f));
-    q = vf_fma(q, r, vf_set1(4.999999404e-01f));
-    *power = vi_bits(shifted);
-    return vf_fma(vf_mul(r, r), q, r);
+    vf m[SIDE_BY_SIDE], r[SIDE_BY_SIDE];
+    EACH(i, n) m[i] = vf_fma(x[i], vf_set1(1.442695022e+00f), vf_set1(EXP_MAGIC));
+    EACH(i, n) power[i] = vi_bits(m[i]);
+    EACH(i, n) m[i] = vf_sub(m[i], vf_set1(EXP_MAGIC));
+    EACH(i, n) r[i] = vf_fnma(m[i], vf_set1(0x1.62e4p-1f), x[i]);
+    EACH(i, n) r[i] = vf_fnma(m[i], vf_set1(1.428606765e-06f), r[i]);
+    EACH(i, n) p[i] = vf_fma(vf_set1(1.381446724e-03f), r[i], vf_set1(8.368780836e-03f));
+    EACH(i, n) p[i] = vf_fma(p[i], r[i], vf_set1(4.166839272e-02f));
+    EACH(i, n) p[i] = vf_fma(p[i], r[i], vf_set1(1.666651964e-01f));
+    EACH(i, n) p[i] = vf_fma(p[i], r[i], vf_set1(4.999999404e-01f));
+    EACH(i, n) p[i] = vf_fma(vf_mul(r[i], r[i]), p[i], r[i]);
 }
 
 /* 2^n for bits(EXP_MAGIC) + n or plain n, -126 <= n <= 127: the magic's own bits leave at the top. */
@@ -35,50 +42,58 @@ VEC vf vf_power_of_two(vi n)
     return vf_bits(vi_add(vi_sll(n, 23), vi_set1(0x3f800000u)));
 }
 
-VEC vf vf_exp(vf x)
+VEC void vf_exps(vf *y, const vf *x, const int n)
 {
-    vi shifted;
-    vf bounded = vf_max(vf_set1(-104.0f), vf_min(vf_set1(89.0f), x)); /* in this order NaN stays */
-    vf p = vf_expm1_reduced(bounded, &shifted);
-    vi n = vi_sub(shifted, vi_bits(vf_set1(EXP_MAGIC)));
-    vi half = vi_sra(n, 1); /* 2^n in two factors: n = 128 and denormal results */
-    vf e = vf_add(p, vf_set1(1.0f));
-    return vf_mul(vf_mul(e, vf_power_of_two(half)), vf_power_of_two(vi_sub(n, half)));
+    vf bounded[SIDE_BY_SIDE], p[SIDE_BY_SIDE];
+    vi power[SIDE_BY_SIDE], half[SIDE_BY_SIDE]; /* 2^power in two factors: 2^128 and denormal results */
+    EACH(i, n)
+    bounded[i] = vf_max(vf_set1(-104.0f), vf_min(vf_set1(89.0f), x[i])); /* in this order NaN stays */
+    vf_expm1_reduced(p, power, bounded, n);
+    EACH(i, n) power[i] = vi_sub(power[i], vi_bits(vf_set1(EXP_MAGIC)));
+    EACH(i, n) half[i] = vi_sra(power[i], 1);
+    EACH(i, n) p[i] = vf_mul(vf_add(p[i], vf_set1(1.0f)), vf_power_of_two(half[i]));
+    EACH(i, n) y[i] = vf_mul(p[i], vf_power_of_two(vi_sub(power[i], half[i])));
 }
 
 /* 1 + e^x for |x| < 87.5.  s p is exact, and what s + 1 loses comes back with it: one rounding but for 2^24 and
  * more. */
-VEC vf vf_one_plus_exp(vf x)
+VEC void vf_one_plus_exps(vf *y, const vf *x, const int n)
 {
-    vi shifted;
-    vf p = vf_expm1_reduced(x, &shifted);
-    vf s = vf_power_of_two(shifted);
+    vi power[SIDE_BY_SIDE];
+    vf p[SIDE_BY_SIDE], s[SIDE_BY_SIDE], above[SIDE_BY_SIDE];
     const vf one = vf_set1(1.0f);
-    vf above = vf_add(s, one), lost = vf_sub(one, vf_sub(above, s));
-    return vf_add(above, vf_fma(s, p, lost));
+    vf_expm1_reduced(p, power, x, n);
+    EACH(i, n) s[i] = vf_power_of_two(power[i]);
+    EACH(i, n) above[i] = vf_add(s[i], one);
+    EACH(i, n) p[i] = vf_fma(s[i], p[i], vf_sub(one, vf_sub(above[i], s[i])));
+    EACH(i, n) y[i] = vf_add(above[i], p[i]);
 }
 
-VEC vf vf_sigmoid(vf x)
+VEC void vf_sigmoids(vf *y, const vf *x, const int n)
 {
-    vf minus = vf_max(vf_set1(-87.4f), vf_min(vf_set1(87.4f), vf_sub(vf_zero(), x))); /* NaN stays */
-    vf y = vf_div(vf_set1(1.0f), vf_one_plus_exp(minus));
-    return vf_select(vf_lt(x, vf_set1(-87.33654f)), vf_zero(), y); /* below 2^-126 */
+    vf e[SIDE_BY_SIDE];
+    EACH(i, n)
+    e[i] = vf_max(vf_set1(-87.4f), vf_min(vf_set1(87.4f), vf_sub(vf_zero(), x[i]))); /* NaN stays */
+    vf_one_plus_exps(e, e, n);
+    EACH(i, n) e[i] = vf_div(vf_set1(1.0f), e[i]);
+    EACH(i, n) y[i] = vf_select(vf_lt(x[i], vf_set1(-87.33654f)), vf_zero(), e[i]); /* below 2^-126 */
 }
 
 /* tanh |x| = 1 - 2/(1 + e^2|x|); near 0, where that cancels, x + x^3 t(x^2) */
-VEC vf vf_tanh(vf x)
+VEC void vf_tanhs(vf *y, const vf *x, const int n)
 {
-    vf size = vf_abs(x);
-    vf twice = vf_min(vf_set1(20.0f), vf_add(size, size)); /* in this order NaN stays */
-    vf large = vf_sub(vf_set1(1.0f), vf_div(vf_set1(2.0f), vf_one_plus_exp(twice)));
-    vf z = vf_mul(x, x);
-    vf t = vf_set1(-5.703466013e-03f);
-    t = vf_fma(t, z, vf_set1(2.063778043e-02f));
-    t = vf_fma(t, z, vf_set1(-5.373933166e-02f));
-    t = vf_fma(t, z, vf_set1(1.333143711e-01f));
-    t = vf_fma(t, z, vf_set1(-3.333328068e-01f));
-    vf small = vf_fma(vf_mul(size, z), t, size);
-    return vf_copysign(vf_select(vf_lt(size, vf_set1(0.625f)), small, large), x);
+    vf size[SIDE_BY_SIDE], e[SIDE_BY_SIDE], z[SIDE_BY_SIDE], t[SIDE_BY_SIDE];
+    EACH(i, n) size[i] = vf_abs(x[i]);
+    EACH(i, n) e[i] = vf_min(vf_set1(20.0f), vf_add(size[i], size[i])); /* in this order NaN stays */
+    vf_one_plus_exps(e, e, n);
+    EACH(i, n) e[i] = vf_sub(vf_set1(1.0f), vf_div(vf_set1(2.0f), e[i]));
+    EACH(i, n) z[i] = vf_mul(x[i], x[i]);
+    EACH(i, n) t[i] = vf_fma(vf_set1(-5.703466013e-03f), z[i], vf_set1(2.063778043e-02f));
+    EACH(i, n) t[i] = vf_fma(t[i], z[i], vf_set1(-5.373933166e-02f));
+    EACH(i, n) t[i] = vf_fma(t[i], z[i], vf_set1(1.333143711e-01f));
+    EACH(i, n) t[i] = vf_fma(t[i], z[i], vf_set1(-3.333328068e-01f));
+    EACH(i, n) t[i] = vf_fma(vf_mul(size[i], z[i]), t[i], size[i]);
+    EACH(i, n) y[i] = vf_copysign(vf_select(vf_lt(size[i], vf_set1(0.625f)), t[i], e[i]), x[i]);
 }
 
 /* x = 2^k (1+f), sqrt(1/2) <= 1+f < sqrt(2);  log x = k ln 2 + f - f^2/2 + f^3 p(f) */
@@ -110,14 +125,29 @@ VEC vf vf_log(vf x)
     return vf_select(vf_lt(x, vf_zero()), nan, y);
 }
 
-#define MATH_ARRAY(name)                                                        \
-    static void FN(name)(float *y, const float *x, size_t n)                    \
-    {                                                                           \
-        size_t i = 0;                                                           \
-        for (; i + VF <= n; i += VF)                                            \
-            vf_store(y + i, vf_##name(vf_load(x + i)));                         \
-        if (i < n)                                                              \
-            vf_store_part(y + i, n - i, vf_##name(vf_load_part(x + i, n - i))); \
+VEC void vf_logs(vf *y, const vf *x, const int n)
+{
+    EACH(i, n) y[i] = vf_log(x[i]);
+}
+
+#define MATH_ARRAY(name)                                                     \
+    static void FN(name)(float *y, const float *x, size_t n)                 \
+    {                                                                        \
+        vf v[4];                                                             \
+        size_t i = 0;                                                        \
+        for (; i + 4 * VF <= n; i += 4 * VF) {                               \
+            EACH(j, 4) v[j] = vf_load(x + i + j * VF);                       \
+            vf_##name##s(v, v, 4);                                           \
+            EACH(j, 4) vf_store(y + i + j * VF, v[j]);                       \
+        }                                                                    \
+        for (; i < n; i += VF) {                                             \
+            v[0] = n - i < VF ? vf_load_part(x + i, n - i) : vf_load(x + i); \
+            vf_##name##s(v, v, 1);                                           \
+            if (n - i < VF)                                                  \
+                vf_store_part(y + i, n - i, v[0]);                           \
+            else                                                             \
+                vf_store(y + i, v[0]);                                       \
+        }                                                                    \
     }
 MATH_ARRAY(exp)
 MATH_ARRAY(log)

@@ -9,18 +9,35 @@ VEC vf vf_relu(vf x)
     return vf_max(vf_zero(), x);
 }
 
-VEC void rnn_forward(const cell_tile *t, const int relu)
+/* Rows m .. m+n-1. */
+VEC void rnn_rows(const cell_tile *t, int m, size_t j, const int relu, const int n)
 {
-    for (int m = 0; m < t->rows; m++) {
-        const float *rec = t->rec + (size_t)m * t->rec_ld;
-        const size_t at = (size_t)m * t->ld, gate = (size_t)m * t->gate_ld;
-        for (size_t j = 0; j < 16; j += VF) {
-            vf a = vf_add(vf_load(rec + j), vf_load(t->gate[0] + gate + j));
-            vf h = relu ? vf_relu(a) : vf_tanh(a);
-            vf_store(t->gate[0] + gate + j, h);
-            vf_store(t->h + at + j, h);
-        }
+    vf h[SIDE_BY_SIDE];
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k);
+        h[k] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[0] + row * t->gate_ld + j));
     }
+    if (relu)
+        EACH(k, n) h[k] = vf_relu(h[k]);
+    else
+        vf_tanhs(h, h, n);
+    EACH(k, n)
+    {
+        const size_t row = (size_t)(m + k);
+        vf_store(t->gate[0] + row * t->gate_ld + j, h[k]);
+        vf_store(t->h + row * t->ld + j, h[k]);
+    }
+}
+
+VEC void rnn_tanh_rows(const cell_tile *t, int m, size_t j, const int n)
+{
+    rnn_rows(t, m, j, 0, n);
+}
+
+VEC void rnn_relu_rows(const cell_tile *t, int m, size_t j, const int n)
+{
+    rnn_rows(t, m, j, 1, n);
 }
 
 VEC void rnn_backward(const cell_tile *t, const int relu)
@@ -40,7 +57,7 @@ VEC void rnn_backward(const cell_tile *t, const int relu)
 
 static void FN(rnn_tanh_forward)(const cell_tile *t)
 {
-    rnn_forward(t, 0);
+    ROWS_SIDE_BY_SIDE(t, 4, rnn_tanh_rows)
 }
 static void FN(rnn_tanh_backward)(const cell_tile *t)
 {
@@ -48,7 +65,7 @@ static void FN(rnn_tanh_backward)(const cell_tile *t)
 }
 static void FN(rnn_relu_forward)(const cell_tile *t)
 {
-    rnn_forward(t, 1);
+    ROWS_SIDE_BY_SIDE(t, 4, rnn_relu_rows)
 }
 static void FN(rnn_relu_backward)(const cell_tile *t)
 {

@@ -44,17 +44,28 @@ static void FN(columns_sum)(float *sum, const float *x, int rows, size_t stride,
     }
 }
 
+/* Rows i .. i+n-1 of a vector of columns; adds them to sum. */
+VEC vf exps_of_rows(float *y, const float *x, vf max, size_t stride, int i, const int n, vf sum)
+{
+    vf e[SIDE_BY_SIDE];
+    EACH(r, n) e[r] = vf_sub(vf_load(x + (size_t)(i + r) * stride), max);
+    vf_exps(e, e, n);
+    EACH(r, n) vf_store(y + (size_t)(i + r) * stride, e[r]);
+    EACH(r, n) sum = vf_add(sum, e[r]);
+    return sum;
+}
+
 /* y = exp(x - max), sum[j] = y[0][j] + y[1][j] + ...; y may be x and has its stride */
 static void FN(columns_exp)(float *sum, float *y, const float *x, const float *max, int rows, size_t stride,
                             int columns)
 {
     for (int j = 0; j < columns; j += VF) {
         vf m = vf_load(max + j), s = vf_zero();
-        for (int i = 0; i < rows; i++) {
-            vf e = vf_exp(vf_sub(vf_load(x + (size_t)i * stride + j), m));
-            vf_store(y + (size_t)i * stride + j, e);
-            s = vf_add(s, e);
-        }
+        int i = 0;
+        for (; i + 4 <= rows; i += 4)
+            s = exps_of_rows(y + j, x + j, m, stride, i, 4, s);
+        for (; i < rows; i++)
+            s = exps_of_rows(y + j, x + j, m, stride, i, 1, s);
         vf_store(sum + j, s);
     }
 }

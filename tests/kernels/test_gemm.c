@@ -246,7 +246,7 @@ static void test_gemm_also(void **state)
 static void jobs(const kernels *k)
 {
     static const shape shapes[] = {
-        {1, 16, 1}, {100, 16 * 9, 40}, {205, 16 * 11, 700}, {97, 16 * 5, 337}, {12, 32, 0}};
+        {1, 16, 1}, {100, 16 * 9, 40}, {205, 16 * 23, 1100}, {97, 16 * 5, 337}, {12, 32, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const shape z = shapes[i];
         const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, lda = K + 5;
@@ -263,10 +263,13 @@ static void jobs(const kernels *k)
                       .ldc = N,
                       .start = GEMM_BIAS,
                       .bias = bias};
-        for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
-            gemm_job_task(k, &j, task);
         k->gemm(z.M, j.P, z.K, A, lda, 1, B, gemm_panel(z.K), whole, N, GEMM_BIAS, bias);
-        assert_true(same_bits("job", C, whole, M * N));
+        for (j.threads = 1; j.threads <= 4; j.threads++) { /* the third shape has 6, 9, 9, 18 tasks */
+            memset(C, 0, M * N * sizeof *C);
+            for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
+                gemm_job_task(k, &j, task);
+            assert_true(same_bits("job", C, whole, M * N));
+        }
         free(A);
         free(B);
         free(bias);
