@@ -71,17 +71,31 @@ static void pack_weights(const linear_ce *l, const float *W, int v0, int words, 
     }
 }
 
-/* While a strip of the words from v0 on is multiplied, d of the `words` that come behind them is fetched:
- * each of the task's strips asks for every so manyth panel. */
-static gemm_extra fetch_words(const linear_ce *l, int v0, int words, int panel0, int panels, int strip,
-                              int strips)
+/* A part of the operands of the words [v0, v0 + words) is fetched while strip i of the words before them is
+ * multiplied: by most strips d, every so manyth panel; by the last ones W's columns [h0, h1), which do not
+ * begin at cache lines, a line of each row at a time. */
+static gemm_extra fetch_words(const ce_job *j, int v0, int words, int h0, int h1, int panel0, int panels,
+                              int i)
 {
-    if (words <= 0 || strip >= panels)
+    const linear_ce *l = j->l;
+    const int strips = pieces(h1 - h0, STRIP), for_W = strips / 4, for_d = strips - for_W;
+    if (words <= 0)
         return (gemm_extra){0};
-    return (gemm_extra){.ahead = panel_logits(l, panel0 + strip, v0),
-                        .runs = pieces(panels - strip, strips),
+    if (i >= for_d) {
+        const int lines = strips + 1, first = lines * (i - for_d) / for_W,
+                  last = lines * (i - for_d + 1) / for_W;
+        return (gemm_extra){.ahead = j->W + (size_t)v0 * (size_t)l->H + h0 + 16 * first,
+                            .runs = last - first,
+                            .run_floats = (size_t)words * (size_t)l->H,
+                            .apart = 16,
+                            .step = (size_t)l->H};
+    }
+    if (i >= panels)
+        return (gemm_extra){0};
+    return (gemm_extra){.ahead = panel_logits(l, panel0 + i, v0),
+                        .runs = pieces(panels - i, for_d),
                         .run_floats = (size_t)words * 16,
-                        .apart = (size_t)strips * gemm_panel(l->V)};
+                        .apart = (size_t)for_d * gemm_panel(l->V)};
 }
 
 /* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words. */
@@ -96,7 +110,7 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0
         const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
         pack_weights(l, j->W, v0, words, h0, h1, s);
         for (int i = 0; i < strips; i++) {
-            const gemm_extra extra = fetch_words(l, v0 + words, more, panel0, panels, i, strips);
+            const gemm_extra extra = fetch_words(j, v0 + words, more, h0, h1, panel0, panels, i);
             m->k->gemm_also(at_most(STRIP, h1 - h0 - i * STRIP), panels, words, s->weights[i][0], 1, STRIP,
                             panel_logits(l, panel0, v0), panel, s->product[i * STRIP], DH_PANELS * 16,
                             v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
@@ -281,9 +295,9 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
         if (i < dh) {
             const int across = (int)(i / dh_down), down = (int)(i % dh_down);
-            input_gradient(m, j, c, across * DH_STRIPS * STRIP,
-                           at_most((across + 1) * DH_STRIPS * STRIP, l->H), c->panels * down / dh_down,
-                           c->panels * (down + 1) / dh_down);
+            input_gradient(m, j, c, strips * across / dh_across * STRIP,
+                           at_most(strips * (across + 1) / dh_across * STRIP, l->H),
+                           c->panels * down / dh_down, c->panels * (down + 1) / dh_down);
         } else {
             const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
             weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across,

@@ -211,6 +211,8 @@ static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
     if (extra->runs == 0 || K == 0)
         return (gemm_fetch){1, 0};
     const int sharers = tiles > extra->runs ? tiles / extra->runs : 1;
+    if (extra->step)
+        return (gemm_fetch){sharers, extra->step};
     const size_t slots = (size_t)sharers * (size_t)K;
     size_t step = 4; /* not a quotient: a division of 64 bits takes as long as some steps of a tile */
     while (step < 16 && step * slots < extra->run_floats)

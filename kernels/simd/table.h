@@ -24,10 +24,11 @@ typedef struct gemm_extra {
     /* Meanwhile it asks for what comes next to be fetched into the L2 cache: so many runs (0: nothing) of
      * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
      * over the steps as can be, for a line with every k would keep the core's few pending misses busy, and
-     * the product's own operands would wait; runs beyond the number of register tiles are left out. */
+     * the product's own operands would wait; runs beyond the number of register tiles are left out. With
+     * `step` it asks for what lies so many floats further on with each k, a line of each row of a matrix. */
     const float *ahead;
     int runs;
-    size_t run_floats, apart;
+    size_t run_floats, apart, step;
     /* C is the top of a stack of sums, each `below` floats before the next one: so many times it is added
      * to the sum below it, c[-below] + c, which is then the top. */
     int merges;

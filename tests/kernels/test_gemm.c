@@ -192,6 +192,7 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
                               .runs = way & 16 ? 1 + way % 7 : 0,
                               .run_floats = (size_t)(way * 67 % 512),
                               .apart = 512,
+                              .step = way % 5 == 0 ? 48 : 0,
                               .merges = merges,
                               .below = level,
                               .out = elsewhere ? out : NULL,
