@@ -21,7 +21,7 @@
 #define DW_TASKS  64 /* at least, if that leaves each a group */
 
 typedef struct dh_scratch {
-    _Alignas(64) float weights[DH_STRIPS][DH_WORDS][STRIP];
+    _Alignas(64) float weights[DH_WORDS][STRIP]; /* of a strip */
     _Alignas(64) float product[DH_STRIPS * STRIP][DH_PANELS * 16];
 } dh_scratch;
 
@@ -58,16 +58,16 @@ size_t linear_ce_gradient_scratch(const linear_ce *l)
     return sizeof(dh_scratch) > dW ? sizeof(dh_scratch) : dW;
 }
 
-/* Columns [h0, h1) of `words` rows of W from v0 on, transposed into strips of STRIP. */
-static void pack_weights(const linear_ce *l, const float *W, int v0, int words, int h0, int h1, dh_scratch *s)
+/* Columns h .. h+columns-1 of `words` rows of W from v0 on; strip by strip, so that what is written and then
+ * multiplied stays in L1. */
+static void pack_strip(const ce_job *j, int v0, int words, int h, int columns, float (*strip)[STRIP])
 {
-    const float *w = W + (size_t)v0 * (size_t)l->H + h0;
-    const int whole = (h1 - h0) / STRIP, rest = (h1 - h0) % STRIP;
-    for (int v = 0; v < words; v++, w += l->H) {
-        for (int i = 0; i < whole; i++)
-            memcpy(s->weights[i][v], w + i * STRIP, STRIP * sizeof(float));
-        for (int n = 0; n < rest; n++)
-            s->weights[whole][v][n] = w[whole * STRIP + n];
+    const float *w = j->W + (size_t)v0 * (size_t)j->l->H + h;
+    for (int v = 0; v < words; v++, w += j->l->H) {
+        if (columns == STRIP)
+            memcpy(strip[v], w, sizeof strip[v]); /* of constant size */
+        else
+            memcpy(strip[v], w, (size_t)columns * sizeof(float));
     }
 }
 
@@ -108,12 +108,13 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0
     dh_scratch *s = team_scratch(m, sizeof *s);
     for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
         const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
-        pack_weights(l, j->W, v0, words, h0, h1, s);
         for (int i = 0; i < strips; i++) {
             const gemm_extra extra = fetch_words(j, v0 + words, more, h0, h1, panel0, panels, i);
-            m->k->gemm_also(at_most(STRIP, h1 - h0 - i * STRIP), panels, words, s->weights[i][0], 1, STRIP,
-                            panel_logits(l, panel0, v0), panel, s->product[i * STRIP], DH_PANELS * 16,
-                            v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
+            const int h = h0 + i * STRIP, columns = at_most(STRIP, h1 - h);
+            pack_strip(j, v0, words, h, columns, s->weights);
+            m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, panel0, v0),
+                            panel, s->product[i * STRIP], DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO,
+                            NULL, extra);
         }
     }
     for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
