@@ -11,8 +11,8 @@
 #define JOB_ROWS    96
 #define JOB_PANELS  4
 #define JOB_DEPTH   512
-#define JOB_WEIGHTS (384u << 10) /* bytes of a B that stays in L2 while rows pass by */
-#define WIDE_PANELS 16           /* panels of a task of several blocks of k */
+#define JOB_WEIGHTS (384u << 10)     /* bytes of a B that stays in L2 while rows pass by */
+#define WIDE_PANELS (4 * JOB_PANELS) /* at most, of a task of several blocks of k */
 #define TILE_ROWS   12
 #define TILE_PANELS 4
 
@@ -36,13 +36,6 @@ static const bool by_openblas[GEMM_ROLES] = {
 const char *gemm_backend(gemm_role role)
 {
     return by_openblas[role] ? "openblas" : "packed";
-}
-
-/* Where block i of `blocks` begins when n is cut at multiples of `unit`. */
-static int cut(int n, int unit, long i, long blocks)
-{
-    const long at = ((n + unit - 1) / unit) * i / blocks * unit;
-    return at < n ? (int)at : n;
 }
 
 void gemm_pack_rows(const kernels *k, float *panel, const float *W, size_t ld, int valid, int K)
@@ -106,12 +99,25 @@ static int depth_at(const gemm_job *j, int kb)
     return (int)((long)j->K * kb / depth_blocks(j));
 }
 
-/* Panels of a task. With several blocks of k it takes more of them, unless that leaves too few tasks for the
- * threads: its rows of a block of k then stay in L2 while panels pass by. */
+/* Where all of B stays in L2, it is met by one block of rows after another, and A comes from memory once.
+ * Otherwise the panels of a task are, and a block of them stays in L2 unless there are several blocks of k. */
+static bool rows_outside(const gemm_job *j)
+{
+    return (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
+}
+
+/* Rows and panels of a task over several blocks of k are more than L2 keeps: its rows of one block of k stay
+ * while many panels pass by. */
+static bool panels_pass(const gemm_job *j)
+{
+    return depth_blocks(j) > 1 && !rows_outside(j);
+}
+
+/* Panels of a task; fewer, where there would be too few tasks for the threads. */
 static int task_panels(const gemm_job *j)
 {
-    int n = depth_blocks(j) > 1 ? WIDE_PANELS : JOB_PANELS;
-    while (n > JOB_PANELS && (long)pieces(j->M, JOB_ROWS) * pieces(j->P, n) < 3L * j->threads)
+    int n = panels_pass(j) ? WIDE_PANELS : JOB_PANELS;
+    while (n > JOB_PANELS && (long)pieces(j->M, JOB_ROWS) * pieces(j->P, n) < 6L * j->threads)
         n /= 2;
     return n;
 }
@@ -126,13 +132,6 @@ typedef struct job_block {
     int m0, m1, p0, p1;
 } job_block;
 
-/* The smaller one of B and a block of its panels that stays in L2 is met by row after row: A comes from
- * memory once if all of B does. */
-static bool rows_outside(const gemm_job *j)
-{
-    return (size_t)j->P * gemm_panel(j->K) * sizeof(float) <= JOB_WEIGHTS;
-}
-
 static job_block block_of(const gemm_job *j, long task)
 {
     const long rows = pieces(j->M, JOB_ROWS), panels = pieces(j->P, task_panels(j));
@@ -142,27 +141,28 @@ static job_block block_of(const gemm_job *j, long task)
                        cut(j->P, TILE_PANELS, pb, panels), cut(j->P, TILE_PANELS, pb + 1, panels)};
 }
 
-/* What the next task does not share with this one: the thread will most likely come to it next. Where all
- * of B stays in L2, the tasks of a block of rows share the work of fetching the next one. */
-static gemm_extra fetch_task(const gemm_job *j, const job_block *now, long task)
+/* With each block of k a part of what the next task does not share with this one: the thread will most likely
+ * come to it next. Where all of B stays in L2, the tasks of a block of rows share the work of fetching the
+ * next one. */
+static gemm_extra fetch_task(const gemm_job *j, const job_block *now, long task, int kb)
 {
     const bool outside = rows_outside(j);
-    const int share = outside ? pieces(j->P, JOB_PANELS) : 1, i = (int)(task % share);
+    const int share = outside ? pieces(j->P, task_panels(j)) : 1, i = (int)(task % share);
     const long to = outside ? task - i + share : task + 1;
     if (to >= gemm_job_tasks(j))
         return (gemm_extra){0};
     const job_block next = block_of(j, to);
-    const size_t panel = gemm_panel(j->K), rows = (size_t)(next.m1 - next.m0) * j->lda;
-    if (outside || next.p0 == now->p0)
-        return (gemm_extra){.ahead = j->a + (size_t)next.m0 * j->lda + rows / (size_t)share * (size_t)i,
-                            .runs = 1,
-                            .run_floats = rows / (size_t)share};
-    return (gemm_extra){.ahead = j->b + (size_t)next.p0 * panel,
-                        .runs = 1,
-                        .run_floats = (size_t)(next.p1 - next.p0) * panel};
+    const bool rows = outside || next.p0 == now->p0;
+    const float *const from =
+        rows ? j->a + (size_t)next.m0 * j->lda : j->b + (size_t)next.p0 * gemm_panel(j->K);
+    const size_t floats = rows ? (size_t)(next.m1 - next.m0) * j->lda
+                               : (size_t)(next.p1 - next.p0) * gemm_panel(j->K),
+                 part = floats / (size_t)(share * depth_blocks(j));
+    return (gemm_extra){
+        .ahead = from + (size_t)(i * depth_blocks(j) + kb) * part, .runs = 1, .run_floats = part};
 }
 
-/* With several blocks of k: the panels that follow those from p on, or the first ones of the next block. */
+/* Where panels pass by: those that follow the ones from p on, or the first ones of the next block of k. */
 static gemm_extra fetch_panels(const gemm_job *j, const job_block *t, int kb, int p)
 {
     const bool around = p + JOB_PANELS >= t->p1;
@@ -179,11 +179,10 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
 {
     const job_block t = block_of(j, task);
     const size_t panel = gemm_panel(j->K);
-    const int blocks = depth_blocks(j);
-    for (int kb = 0; kb < blocks; kb++) {
+    for (int kb = 0; kb < depth_blocks(j); kb++) {
         const int k0 = depth_at(j, kb), k1 = depth_at(j, kb + 1);
         for (int p = t.p0; p < t.p1; p += JOB_PANELS) {
-            gemm_extra extra = blocks > 1 ? fetch_panels(j, &t, kb, p) : fetch_task(j, &t, task);
+            gemm_extra extra = panels_pass(j) ? fetch_panels(j, &t, kb, p) : fetch_task(j, &t, task, kb);
             extra.far = kb == 0;
             k->gemm_also(t.m1 - t.m0, at_most(JOB_PANELS, t.p1 - p), k1 - k0,
                          j->a + (size_t)t.m0 * j->lda + (size_t)k0, j->lda, 1,
@@ -289,6 +288,7 @@ static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *
     if (full) {
         extra.out = c;
         extra.out_row = j->ldc;
+        extra.out_panel = 16;
     }
     const gemm_also_function product = by_openblas[GEMM_DW] ? gemm_blas_also : k->gemm_also;
     product(16, panels, k1 - k0, j->a + (size_t)a * panel + at, 1, 16, j->b + (size_t)b * panel + at, panel,

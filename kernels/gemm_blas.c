@@ -43,11 +43,12 @@ void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_
     for (int i = 0; i < M; i++) {
         float *row = c + (size_t)i * c_row, *out = extra.out ? extra.out + (size_t)i * extra.out_row
                                                              : row - (size_t)extra.merges * extra.below;
+        const size_t out_panel = extra.out ? extra.out_panel : 16;
         for (int j = 0; j < 16 * P; j++) {
             float sum = row[j];
             for (int m = 1; m <= extra.merges; m++)
                 sum = row[j - (ptrdiff_t)((size_t)m * extra.below)] + sum;
-            out[j] = sum;
+            out[(size_t)(j / 16) * out_panel + (size_t)(j % 16)] = sum;
         }
     }
 }

@@ -18,4 +18,10 @@ static inline int pieces(int n, int size)
     return (n + size - 1) / size;
 }
 
+/* Where block i of `blocks` begins when n is cut at multiples of `unit`, as evenly as can be. */
+static inline int cut(int n, int unit, long i, long blocks)
+{
+    return at_most(n, (int)(pieces(n, unit) * i / blocks * unit));
+}
+
 #endif

@@ -176,17 +176,20 @@ static gemm_extra logits_ahead(const ce_job *j, const ce_chunk *c, int block, in
 static void make_logits(member *m, const ce_job *j, const ce_chunk *c)
 {
     const linear_ce *l = j->l;
-    enum { COLUMNS = TASK_PANELS * 16 };
-    float *product = team_scratch(m, sizeof(float[WORDS * COLUMNS]));
-    const size_t H = (size_t)l->H;
+    const size_t H = (size_t)l->H, panel = gemm_panel(l->H);
+    float *unused = team_scratch(m, sizeof(float[WORDS * TASK_PANELS * 16]));
     for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);) {
         const int v0 = block * WORDS, words = block_words(l, block);
+        gemm_extra extra = logits_ahead(j, c, block, panel1);
+        extra.out = panel_logits(l, panel0, v0);
+        extra.out_row = 16;
+        extra.out_panel = gemm_panel(l->V);
+        extra.far = true;
         m->k->gemm_also(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
-                        l->input + (size_t)panel0 * gemm_panel(l->H), gemm_panel(l->H), product, COLUMNS,
-                        GEMM_ZERO, NULL, logits_ahead(j, c, block, panel1));
+                        l->input + (size_t)panel0 * panel, panel, unused, TASK_PANELS * 16, GEMM_ZERO, NULL,
+                        extra);
         for (int p = panel0; p < panel1; p++)
-            m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0),
-                                 product + (p - panel0) * 16, COLUMNS, j->b + v0, words);
+            m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0), j->b + v0, words);
     }
     team_barrier(m);
 }

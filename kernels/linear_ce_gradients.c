@@ -71,58 +71,72 @@ static void pack_strip(const ce_job *j, int v0, int words, int h, int columns, f
     }
 }
 
-/* A part of the operands of the words [v0, v0 + words) is fetched while strip i of the words before them is
- * multiplied: by most strips d, every so manyth panel; by the last ones W's columns [h0, h1), which do not
- * begin at cache lines, a line of each row at a time. */
-static gemm_extra fetch_words(const ce_job *j, int v0, int words, int h0, int h1, int panel0, int panels,
-                              int i)
+/* A task of dh: columns [h0, h1), panels [panel0, panel1) of tokens. */
+typedef struct dh_task {
+    int h0, h1, panel0, panel1;
+} dh_task;
+
+/* Strip i of n asks for every n-th panel of d from the i-th on, at `words` words from v0 on. */
+static gemm_extra fetch_d(const linear_ce *l, const dh_task *t, int v0, int words, int i, int n)
 {
-    const linear_ce *l = j->l;
-    const int strips = pieces(h1 - h0, STRIP), for_W = strips / 4, for_d = strips - for_W;
-    if (words <= 0)
-        return (gemm_extra){0};
-    if (i >= for_d) {
-        const int lines = strips + 1, first = lines * (i - for_d) / for_W,
-                  last = lines * (i - for_d + 1) / for_W;
-        return (gemm_extra){.ahead = j->W + (size_t)v0 * (size_t)l->H + h0 + 16 * first,
-                            .runs = last - first,
-                            .run_floats = (size_t)words * (size_t)l->H,
-                            .apart = 16,
-                            .step = (size_t)l->H};
-    }
+    const int panels = t->panel1 - t->panel0;
     if (i >= panels)
         return (gemm_extra){0};
-    return (gemm_extra){.ahead = panel_logits(l, panel0 + i, v0),
-                        .runs = pieces(panels - i, for_d),
+    return (gemm_extra){.ahead = panel_logits(l, t->panel0 + i, v0),
+                        .runs = pieces(panels - i, n),
                         .run_floats = (size_t)words * 16,
-                        .apart = (size_t)for_d * gemm_panel(l->V)};
+                        .apart = (size_t)n * gemm_panel(l->V)};
 }
 
-/* dh of columns [h0, h1) and panels [panel0, panel1) of tokens: the whole chain over words. */
-static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, int h0, int h1, int panel0,
-                           int panel1)
+/* Strip i of n asks for its part of the task's columns of W, a cache line of each word with each word that is
+ * multiplied; there is one line more than strips, because rows of W begin anywhere in a line. */
+static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0, int i, int n)
+{
+    const int lines = pieces(t->h1 - t->h0, STRIP) + 1, first = lines * i / n, last = lines * (i + 1) / n;
+    const size_t H = (size_t)j->l->H;
+    return (gemm_extra){.ahead = j->W + (size_t)v0 * H + (size_t)(t->h0 + 16 * first),
+                        .runs = last - first,
+                        .run_floats = DH_WORDS * H,
+                        .apart = 16,
+                        .step = H};
+}
+
+/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: a quarter
+ * of the strips, if there are so many, have W, of which there is a third of d (8 strips, 22 panels). */
+static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words, int i)
+{
+    const int strips = pieces(t->h1 - t->h0, STRIP), for_W = strips / 4, for_d = strips - for_W;
+    if (words <= 0)
+        return (gemm_extra){0};
+    if (i < for_d)
+        return fetch_d(j->l, t, v0, words, i, for_d);
+    return words == DH_WORDS ? fetch_W(j, t, v0, i - for_d, for_W) : (gemm_extra){0};
+}
+
+/* The whole chain over words. */
+static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, const dh_task *t)
 {
     const linear_ce *l = j->l;
     const size_t panel = gemm_panel(l->V);
-    const int strips = pieces(h1 - h0, STRIP), panels = panel1 - panel0;
+    const int strips = pieces(t->h1 - t->h0, STRIP), panels = t->panel1 - t->panel0;
     dh_scratch *s = team_scratch(m, sizeof *s);
     for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
         const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
         for (int i = 0; i < strips; i++) {
-            const gemm_extra extra = fetch_words(j, v0 + words, more, h0, h1, panel0, panels, i);
-            const int h = h0 + i * STRIP, columns = at_most(STRIP, h1 - h);
+            const gemm_extra extra = fetch_words(j, t, v0 + words, more, i);
+            const int h = t->h0 + i * STRIP, columns = at_most(STRIP, t->h1 - h);
             pack_strip(j, v0, words, h, columns, s->weights);
-            m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, panel0, v0),
+            m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, t->panel0, v0),
                             panel, s->product[i * STRIP], DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO,
                             NULL, extra);
         }
     }
-    for (int i = panel0 * 16; i < at_most(panel1 * 16, c->n); i++) {
+    for (int i = t->panel0 * 16; i < at_most(t->panel1 * 16, c->n); i++) {
         const float inverse = 1.0f / l->token_sum[i];
         float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp;
-        for (int h = h0; h < h1; h++)
-            dh[h] = s->product[h - h0][i - panel0 * 16] * inverse;
-        if (h1 == l->H)
+        for (int h = t->h0; h < t->h1; h++)
+            dh[h] = s->product[h - t->h0][i - t->panel0 * 16] * inverse;
+        if (t->h1 == l->H)
             memset(dh + l->H, 0, (size_t)(l->Hp - l->H) * sizeof(float));
     }
 }
@@ -190,6 +204,7 @@ static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, cons
         extra.below = TILE;
         extra.out = out ? out + (size_t)first * (size_t)l->H : NULL;
         extra.out_row = (size_t)l->H;
+        extra.out_panel = 16;
         k->gemm_also(last - first, at->panels, shard_tokens(j, s),
                      block + (size_t)first * block_stride(l) + shard_token(j, s) - c->first, block_stride(l),
                      1, shard_panels(j, c, at->group, s), gemm_panel(l->capacity), tile + first * GROUP,
@@ -295,10 +310,12 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
     for (long i; (i = team_claim(m, dh + dw)) >= 0;) {
         if (i < dh) {
-            const int across = (int)(i / dh_down), down = (int)(i % dh_down);
-            input_gradient(m, j, c, strips * across / dh_across * STRIP,
-                           at_most(strips * (across + 1) / dh_across * STRIP, l->H),
-                           c->panels * down / dh_down, c->panels * (down + 1) / dh_down);
+            const long across = i / dh_down, down = i % dh_down;
+            input_gradient(m, j, c,
+                           &(dh_task){.h0 = cut(l->H, STRIP, across, dh_across),
+                                      .h1 = cut(l->H, STRIP, across + 1, dh_across),
+                                      .panel0 = cut(c->panels, 1, down, dh_down),
+                                      .panel1 = cut(c->panels, 1, down + 1, dh_down)});
         } else {
             const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
             weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across,

@@ -621,7 +621,7 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .c = dx,
                             .ldc = (size_t)r->Ip,
                             .start = start,
-                            .threads = w->threads};
+                            .threads = team_threads(t)}; /* one direction after the other */
     find_all(w);
     const size_t unit_bytes = gemm_panel(16 * panels_of(r)) * sizeof(float);
     w->backward_runs = runs_of(w, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);

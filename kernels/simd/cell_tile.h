@@ -31,15 +31,4 @@ typedef struct cell_tile {
 
 typedef void (*cell_function)(const cell_tile *t);
 
-/* part(t, m, j, n) for all of a tile: rows m .. m+n-1, a vector of hidden units from j on. n is `most` as long as
- * so many rows are left, a constant, for rows side by side take less time (math.body.h); then 1. */
-#define ROWS_SIDE_BY_SIDE(t, most, part)             \
-    for (size_t j = 0; j < 16; j += VF) {            \
-        int m = 0;                                   \
-        for (; m + (most) <= (t)->rows; m += (most)) \
-            part(t, m, j, most);                     \
-        for (; m < (t)->rows; m++)                   \
-            part(t, m, j, 1);                        \
-    }
-
 #endif

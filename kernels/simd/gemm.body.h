@@ -10,7 +10,7 @@
  * 0.86 to 0.92 of the fma peak; wider tiles became slower).  Rows and panels are cut as evenly as possible
  * (20 = 4 x 5). */
 
-#include "kernels/simd/unrolled.h"
+#include "kernels/simd/side_by_side.h"
 
 #if VF == 16
 #define GEMM_ROWS   12
@@ -51,7 +51,7 @@ typedef struct gemm_tile_call {
     int merges;
     size_t below;
     float *out;
-    size_t out_row;
+    size_t out_row, out_panel;
 } gemm_tile_call;
 
 /* by_rows: A is stored by rows (a_k = 1), else by columns (a_row = 1); fetch: something is asked for ahead.
@@ -131,11 +131,12 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, const in
         }
     }
     float *const out = call->out; /* a store could change *call, for all that the compiler knows */
-    const size_t out_row = call->out_row;
+    const size_t out_row = call->out_row, out_panel = call->out_panel;
     UNROLLED for (int i = 0; i < rows; i++)
     {
-        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++)
-            vf_store(out + (size_t)i * out_row + v * VF, x[i][v]);
+        UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) vf_store(
+            out + (size_t)i * out_row + (size_t)(v / PANEL_VECTORS) * out_panel + v % PANEL_VECTORS * VF,
+            x[i][v]);
     }
 }
 
@@ -237,6 +238,7 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
     if (!extra.out) {
         extra.out = c - (size_t)extra.merges * extra.below;
         extra.out_row = c_row;
+        extra.out_panel = 16;
     }
     gemm_tile_call call = {.K = K,
                            .a_stride = a_stride,
@@ -246,7 +248,8 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
                            .ahead_step = fetch.step,
                            .merges = extra.merges,
                            .below = extra.below,
-                           .out_row = extra.out_row};
+                           .out_row = extra.out_row,
+                           .out_panel = extra.out_panel};
     int number = 0;
     for (int group = 0, p = 0; group < groups; group++) {
         const int panels = narrow + (group < wide_groups), most = FN(gemm_rows)[panels - 1];
@@ -260,12 +263,12 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
             const bool more = run < extra.runs && offset < extra.run_floats;
             call.a = a + (size_t)m * a_row;
             call.c = c + (size_t)m * c_row + 16 * (size_t)p;
-            call.out = extra.out + (size_t)m * extra.out_row + 16 * (size_t)p;
+            call.out = extra.out + (size_t)m * extra.out_row + (size_t)p * extra.out_panel;
             if (more)
                 call.ahead = extra.ahead + (size_t)run * extra.apart + offset;
             for (int i = 0; extra.far && i < rows; i++)
                 for (int q = 0; q < panels; q++)
-                    __builtin_prefetch(call.out + (size_t)i * extra.out_row + 16 * q, 1);
+                    __builtin_prefetch(call.out + (size_t)i * extra.out_row + (size_t)q * extra.out_panel, 1);
             tile[rows - 1][more](&call);
             m += rows;
         }

@@ -10,48 +10,50 @@
  *   reads rec (1), gate[1..2], h_prev, dh; writes gate[1..2] gru_before_backward_gates reads rec (1:
  *   gradient by r * h_prev), gate[0], h_prev; writes gate[0] and adds to carry */
 
-/* r of rows m .. m+n-1 in y[0..n-1], z behind them; stored, too. */
-VEC void gru_gates(const cell_tile *t, vf *y, int m, size_t j, const int n)
+#include "kernels/simd/side_by_side.h"
+
+/* r of rows m .. m+rows-1 in y[0..rows-1], z behind them; stored, too. */
+VEC void gru_gates(const cell_tile *t, vf *y, int m, size_t j, const int rows)
 {
-    EACH(k, 2 * n)
+    EACH(i, 2 * rows)
     {
-        const size_t row = (size_t)(m + k % n);
-        y[k] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * (k / n)) + j),
-                      vf_load(t->gate[k / n] + row * t->gate_ld + j));
+        const size_t row = (size_t)(m + i % rows);
+        y[i] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * (i / rows)) + j),
+                      vf_load(t->gate[i / rows] + row * t->gate_ld + j));
     }
-    vf_sigmoids(y, y, 2 * n);
-    EACH(k, 2 * n) vf_store(t->gate[k / n] + (size_t)(m + k % n) * t->gate_ld + j, y[k]);
+    vf_sigmoids(y, y, 2 * rows);
+    EACH(i, 2 * rows) vf_store(t->gate[i / rows] + (size_t)(m + i % rows) * t->gate_ld + j, y[i]);
 }
 
-/* n and h of rows m .. m+n-1 from n's preactivations and z. */
-VEC void gru_output(const cell_tile *t, vf *x, const vf *z, int m, size_t j, const int n)
+/* Gate n and h of rows m .. m+rows-1, from x, the preactivations of n, and z. */
+VEC void gru_output(const cell_tile *t, vf *x, const vf *z, int m, size_t j, const int rows)
 {
-    vf_tanhs(x, x, n);
-    EACH(k, n)
+    vf_tanhs(x, x, rows);
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k), at = row * t->ld + j;
-        vf_store(t->gate[2] + row * t->gate_ld + j, x[k]);
-        vf_store(t->h + at, vf_fma(z[k], vf_sub(vf_load(t->h_prev + at), x[k]), x[k]));
+        const size_t row = (size_t)(m + i), at = row * t->ld + j;
+        vf_store(t->gate[2] + row * t->gate_ld + j, x[i]);
+        vf_store(t->h + at, vf_fma(z[i], vf_sub(vf_load(t->h_prev + at), x[i]), x[i]));
     }
 }
 
-VEC void gru_rows(const cell_tile *t, int m, size_t j, const int n)
+VEC void gru_rows(const cell_tile *t, int m, size_t j, const int rows)
 {
     vf y[SIDE_BY_SIDE], x[SIDE_BY_SIDE];
-    gru_gates(t, y, m, j, n);
-    EACH(k, n)
+    gru_gates(t, y, m, j, rows);
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k);
+        const size_t row = (size_t)(m + i);
         vf q = vf_add(vf_load(t->rec + row * t->rec_ld + 32 + j), vf_load(t->bias + j));
         vf_store(t->extra + row * t->ld + j, q);
-        x[k] = vf_fma(y[k], q, vf_load(t->gate[2] + row * t->gate_ld + j));
+        x[i] = vf_fma(y[i], q, vf_load(t->gate[2] + row * t->gate_ld + j));
     }
-    gru_output(t, x, y + n, m, j, n);
+    gru_output(t, x, y + rows, m, j, rows);
 }
 
 static void FN(gru_forward)(const cell_tile *t)
 {
-    ROWS_SIDE_BY_SIDE(t, 4, gru_rows)
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, gru_rows);
 }
 
 static void FN(gru_backward)(const cell_tile *t)
@@ -77,34 +79,37 @@ static void FN(gru_backward)(const cell_tile *t)
     }
 }
 
-VEC void gru_before_gates(const cell_tile *t, int m, size_t j, const int n)
+VEC void gru_before_gates(const cell_tile *t, int m, size_t j, const int rows)
 {
     vf y[SIDE_BY_SIDE];
-    gru_gates(t, y, m, j, n);
-    EACH(k, n)
+    gru_gates(t, y, m, j, rows);
+    EACH(i, rows)
     {
-        const size_t at = (size_t)(m + k) * t->ld + j;
-        vf_store(t->extra + at, vf_mul(y[k], vf_load(t->h_prev + at)));
+        const size_t at = (size_t)(m + i) * t->ld + j;
+        vf_store(t->extra + at, vf_mul(y[i], vf_load(t->h_prev + at)));
     }
 }
 
-static void FN(gru_before_forward_gates)(const cell_tile *t){ROWS_SIDE_BY_SIDE(t, 4, gru_before_gates)}
+static void FN(gru_before_forward_gates)(const cell_tile *t)
+{
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, gru_before_gates);
+}
 
-VEC void gru_before_new(const cell_tile *t, int m, size_t j, const int n)
+VEC void gru_before_new(const cell_tile *t, int m, size_t j, const int rows)
 {
     vf x[SIDE_BY_SIDE], z[SIDE_BY_SIDE];
-    EACH(k, n)
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k), gate = row * t->gate_ld + j;
-        x[k] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[2] + gate));
-        z[k] = vf_load(t->gate[1] + gate);
+        const size_t row = (size_t)(m + i), gate = row * t->gate_ld + j;
+        x[i] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[2] + gate));
+        z[i] = vf_load(t->gate[1] + gate);
     }
-    gru_output(t, x, z, m, j, n);
+    gru_output(t, x, z, m, j, rows);
 }
 
 static void FN(gru_before_forward_new)(const cell_tile *t)
 {
-    ROWS_SIDE_BY_SIDE(t, 4, gru_before_new)
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, gru_before_new);
 }
 
 static void FN(gru_before_backward_new)(const cell_tile *t)

@@ -4,47 +4,49 @@
  * Forward reads rec (4 gates), gate[0..3], c_prev; writes gate[0..3], c, extra = tanh(c), h. Backward
  * reads rec (1), gate[0..3], c_prev, extra, dh; writes gate[0..3]; carry is the gradient by c. */
 
-/* Gates and c of rows m .. m+n-1. */
-VEC void lstm_gates(const cell_tile *t, int m, size_t j, const int n)
+#include "kernels/simd/side_by_side.h"
+
+/* Gates and c of rows m .. m+rows-1. */
+VEC void lstm_gates(const cell_tile *t, int m, size_t j, const int rows)
 {
     enum { I, F, O, G }; /* the logistic ones first */
     static const int place[] = {[I] = 0, [F] = 1, [O] = 3, [G] = 2};
     vf y[SIDE_BY_SIDE];
-    EACH(k, 4 * n)
+    EACH(i, 4 * rows)
     {
-        const size_t row = (size_t)(m + k % n);
-        y[k] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * place[k / n]) + j),
-                      vf_load(t->gate[place[k / n]] + row * t->gate_ld + j));
+        const size_t row = (size_t)(m + i % rows);
+        y[i] = vf_add(vf_load(t->rec + row * t->rec_ld + (size_t)(16 * place[i / rows]) + j),
+                      vf_load(t->gate[place[i / rows]] + row * t->gate_ld + j));
     }
-    vf_sigmoids(y, y, 3 * n);
-    vf_tanhs(y + G * n, y + G * n, n);
-    EACH(k, 4 * n) vf_store(t->gate[place[k / n]] + (size_t)(m + k % n) * t->gate_ld + j, y[k]);
-    EACH(k, n)
+    vf_sigmoids(y, y, 3 * rows);
+    vf_tanhs(y + G * rows, y + G * rows, rows);
+    EACH(i, 4 * rows) vf_store(t->gate[place[i / rows]] + (size_t)(m + i % rows) * t->gate_ld + j, y[i]);
+    EACH(i, rows)
     {
-        const size_t at = (size_t)(m + k) * t->ld + j;
+        const size_t at = (size_t)(m + i) * t->ld + j;
         vf_store(t->c + at,
-                 vf_fma(y[F * n + k], vf_load(t->c_prev + at), vf_mul(y[I * n + k], y[G * n + k])));
+                 vf_fma(y[F * rows + i], vf_load(t->c_prev + at), vf_mul(y[I * rows + i], y[G * rows + i])));
     }
 }
 
-/* tanh c and h of rows m .. m+n-1. */
-VEC void lstm_output(const cell_tile *t, int m, size_t j, const int n)
+/* tanh c and h of rows m .. m+rows-1. */
+VEC void lstm_output(const cell_tile *t, int m, size_t j, const int rows)
 {
     vf tanh_c[SIDE_BY_SIDE];
-    EACH(k, n) tanh_c[k] = vf_load(t->c + (size_t)(m + k) * t->ld + j);
-    vf_tanhs(tanh_c, tanh_c, n);
-    EACH(k, n)
+    EACH(i, rows) tanh_c[i] = vf_load(t->c + (size_t)(m + i) * t->ld + j);
+    vf_tanhs(tanh_c, tanh_c, rows);
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k), at = row * t->ld + j;
-        vf_store(t->extra + at, tanh_c[k]);
-        vf_store(t->h + at, vf_mul(vf_load(t->gate[3] + row * t->gate_ld + j), tanh_c[k]));
+        const size_t row = (size_t)(m + i), at = row * t->ld + j;
+        vf_store(t->extra + at, tanh_c[i]);
+        vf_store(t->h + at, vf_mul(vf_load(t->gate[3] + row * t->gate_ld + j), tanh_c[i]));
     }
 }
 
 static void FN(lstm_forward)(const cell_tile *t)
 {
-    ROWS_SIDE_BY_SIDE(t, 2, lstm_gates)
-    ROWS_SIDE_BY_SIDE(t, 4, lstm_output)
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 4, lstm_gates);
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, lstm_output);
 }
 
 static void FN(lstm_backward)(const cell_tile *t)

@@ -7,28 +7,25 @@
  *   exp      1.02 ulp   0 below -104, +inf above 88.73      log      0.84 ulp   -inf at +-0, NaN below 0
  *   tanh     1.20 ulp   keeps the sign of 0, +-1 past 10    sigmoid  1.70 ulp   0 below 2^-126
  *
- * Functions of several vectors take them side by side, operation by operation: each is a chain of some 25
- * operations that wait for one another, and a core that is given one whole chain after the other looks ahead
- * over little more than one.
+ * Functions of several vectors (vf_exps) take n <= SIDE_BY_SIDE of them, operation by operation
+ * (side_by_side.h); vf_logs is one log after another.
  *
  * NaN gives NaN.  Integers are found by adding 1.5 * 2^23, which leaves them in the low bits of the sum:
  * no conversion is needed, whose answer to NaN and to large values would differ between instruction sets. */
 
-#include "kernels/simd/unrolled.h"
+#include "kernels/simd/side_by_side.h"
 
-#define EXP_MAGIC    12582912.0f /* 1.5 * 2^23 */
-#define SIDE_BY_SIDE 8           /* vectors at most */
-#define EACH(i, n)   UNROLLED for (int i = 0; i < (n); i++)
+#define EXP_MAGIC 12582912.0f /* 1.5 * 2^23 */
 
-/* m = round(x / ln 2) in power, as bits(EXP_MAGIC) + m; p = expm1(x - m ln 2), relatively exact near 0. */
+/* w = round(x / ln 2) in power, as bits(EXP_MAGIC) + w; p = expm1(x - w ln 2), relatively exact near 0. */
 VEC void vf_expm1_reduced(vf *p, vi *power, const vf *x, const int n)
 {
-    vf m[SIDE_BY_SIDE], r[SIDE_BY_SIDE];
-    EACH(i, n) m[i] = vf_fma(x[i], vf_set1(1.442695022e+00f), vf_set1(EXP_MAGIC));
-    EACH(i, n) power[i] = vi_bits(m[i]);
-    EACH(i, n) m[i] = vf_sub(m[i], vf_set1(EXP_MAGIC));
-    EACH(i, n) r[i] = vf_fnma(m[i], vf_set1(0x1.62e4p-1f), x[i]);
-    EACH(i, n) r[i] = vf_fnma(m[i], vf_set1(1.428606765e-06f), r[i]);
+    vf whole[SIDE_BY_SIDE], r[SIDE_BY_SIDE];
+    EACH(i, n) whole[i] = vf_fma(x[i], vf_set1(1.442695022e+00f), vf_set1(EXP_MAGIC));
+    EACH(i, n) power[i] = vi_bits(whole[i]);
+    EACH(i, n) whole[i] = vf_sub(whole[i], vf_set1(EXP_MAGIC));
+    EACH(i, n) r[i] = vf_fnma(whole[i], vf_set1(0x1.62e4p-1f), x[i]);
+    EACH(i, n) r[i] = vf_fnma(whole[i], vf_set1(1.428606765e-06f), r[i]);
     EACH(i, n) p[i] = vf_fma(vf_set1(1.381446724e-03f), r[i], vf_set1(8.368780836e-03f));
     EACH(i, n) p[i] = vf_fma(p[i], r[i], vf_set1(4.166839272e-02f));
     EACH(i, n) p[i] = vf_fma(p[i], r[i], vf_set1(1.666651964e-01f));
@@ -46,8 +43,8 @@ VEC void vf_exps(vf *y, const vf *x, const int n)
 {
     vf bounded[SIDE_BY_SIDE], p[SIDE_BY_SIDE];
     vi power[SIDE_BY_SIDE], half[SIDE_BY_SIDE]; /* 2^power in two factors: 2^128 and denormal results */
-    EACH(i, n)
-    bounded[i] = vf_max(vf_set1(-104.0f), vf_min(vf_set1(89.0f), x[i])); /* in this order NaN stays */
+    const vf least = vf_set1(-104.0f), most = vf_set1(89.0f);
+    EACH(i, n) bounded[i] = vf_max(least, vf_min(most, x[i])); /* in this order NaN stays */
     vf_expm1_reduced(p, power, bounded, n);
     EACH(i, n) power[i] = vi_sub(power[i], vi_bits(vf_set1(EXP_MAGIC)));
     EACH(i, n) half[i] = vi_sra(power[i], 1);
@@ -72,8 +69,8 @@ VEC void vf_one_plus_exps(vf *y, const vf *x, const int n)
 VEC void vf_sigmoids(vf *y, const vf *x, const int n)
 {
     vf e[SIDE_BY_SIDE];
-    EACH(i, n)
-    e[i] = vf_max(vf_set1(-87.4f), vf_min(vf_set1(87.4f), vf_sub(vf_zero(), x[i]))); /* NaN stays */
+    const vf most = vf_set1(87.4f), least = vf_set1(-87.4f);
+    EACH(i, n) e[i] = vf_max(least, vf_min(most, vf_sub(vf_zero(), x[i]))); /* NaN stays */
     vf_one_plus_exps(e, e, n);
     EACH(i, n) e[i] = vf_div(vf_set1(1.0f), e[i]);
     EACH(i, n) y[i] = vf_select(vf_lt(x[i], vf_set1(-87.33654f)), vf_zero(), e[i]); /* below 2^-126 */

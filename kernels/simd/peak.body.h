@@ -1,5 +1,7 @@
 /* peak.body.h - nothing but fused multiply-adds, in registers: the rate that no product can pass. */
 
+#include "kernels/simd/side_by_side.h"
+
 /* Chains that do not wait for each other: latency (4) times units (2) is 8 on x86, up to 16 on ARM.  AVX2 keeps
  * 4 of its 16 registers for operands and counters. */
 #if VF == 8

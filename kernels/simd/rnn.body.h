@@ -3,41 +3,44 @@
  * Forward reads rec (1), gate[0]; writes gate[0] and h, the activation.
  * Backward reads rec (1), gate[0], dh; writes gate[0].  Nothing is carried element by element. */
 
+#include "kernels/simd/side_by_side.h"
+
 /* 0 for x <= 0 and x otherwise, NaN included */
 VEC vf vf_relu(vf x)
 {
     return vf_max(vf_zero(), x);
 }
 
-/* Rows m .. m+n-1. */
-VEC void rnn_rows(const cell_tile *t, int m, size_t j, const int relu, const int n)
+/* Rows m .. m+rows-1. */
+VEC void rnn_rows(const cell_tile *t, int m, size_t j, const int relu, const int rows)
 {
     vf h[SIDE_BY_SIDE];
-    EACH(k, n)
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k);
-        h[k] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[0] + row * t->gate_ld + j));
+        const size_t row = (size_t)(m + i);
+        h[i] = vf_add(vf_load(t->rec + row * t->rec_ld + j), vf_load(t->gate[0] + row * t->gate_ld + j));
     }
-    if (relu)
-        EACH(k, n) h[k] = vf_relu(h[k]);
-    else
-        vf_tanhs(h, h, n);
-    EACH(k, n)
+    if (relu) {
+        EACH(i, rows) h[i] = vf_relu(h[i]);
+    } else {
+        vf_tanhs(h, h, rows);
+    }
+    EACH(i, rows)
     {
-        const size_t row = (size_t)(m + k);
-        vf_store(t->gate[0] + row * t->gate_ld + j, h[k]);
-        vf_store(t->h + row * t->ld + j, h[k]);
+        const size_t row = (size_t)(m + i);
+        vf_store(t->gate[0] + row * t->gate_ld + j, h[i]);
+        vf_store(t->h + row * t->ld + j, h[i]);
     }
 }
 
-VEC void rnn_tanh_rows(const cell_tile *t, int m, size_t j, const int n)
+VEC void rnn_tanh_rows(const cell_tile *t, int m, size_t j, const int rows)
 {
-    rnn_rows(t, m, j, 0, n);
+    rnn_rows(t, m, j, 0, rows);
 }
 
-VEC void rnn_relu_rows(const cell_tile *t, int m, size_t j, const int n)
+VEC void rnn_relu_rows(const cell_tile *t, int m, size_t j, const int rows)
 {
-    rnn_rows(t, m, j, 1, n);
+    rnn_rows(t, m, j, 1, rows);
 }
 
 VEC void rnn_backward(const cell_tile *t, const int relu)
@@ -57,7 +60,7 @@ VEC void rnn_backward(const cell_tile *t, const int relu)
 
 static void FN(rnn_tanh_forward)(const cell_tile *t)
 {
-    ROWS_SIDE_BY_SIDE(t, 4, rnn_tanh_rows)
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, rnn_tanh_rows);
 }
 static void FN(rnn_tanh_backward)(const cell_tile *t)
 {
@@ -65,7 +68,7 @@ static void FN(rnn_tanh_backward)(const cell_tile *t)
 }
 static void FN(rnn_relu_forward)(const cell_tile *t)
 {
-    ROWS_SIDE_BY_SIDE(t, 4, rnn_relu_rows)
+    ROWS_SIDE_BY_SIDE(t, SIDE_BY_SIDE / 2, rnn_relu_rows);
 }
 static void FN(rnn_relu_backward)(const cell_tile *t)
 {

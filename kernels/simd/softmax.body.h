@@ -4,18 +4,18 @@
  * that of the rows in every table.  x has `columns` columns, a multiple of 16, in rows that are `stride`
  * floats apart. */
 
-/* A panel of 16 columns: y[i] = x[i] + bias[i] in rows of 16, and the columns' maxima of it.  x in rows
- * x_stride apart. */
-static void FN(panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias,
-                               int rows)
+#include "kernels/simd/side_by_side.h"
+
+/* A panel of 16 columns, in rows of 16: x[i] += bias[i], and the columns' maxima of that. */
+static void FN(panel_bias_max)(float *max, float *x, const float *bias, int rows)
 {
     vf m[16 / VF];
     for (int j = 0; j < 16 / VF; j++)
         m[j] = vf_bits(vi_set1(0xff800000u)); /* -inf */
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < 16 / VF; j++) {
-            vf l = vf_add(vf_load(x + (size_t)i * x_stride + j * VF), vf_set1(bias[i]));
-            vf_store(y + i * 16 + j * VF, l);
+            vf l = vf_add(vf_load(x + i * 16 + j * VF), vf_set1(bias[i]));
+            vf_store(x + i * 16 + j * VF, l);
             m[j] = vf_max(m[j], l);
         }
     for (int j = 0; j < 16 / VF; j++)

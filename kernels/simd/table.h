@@ -24,8 +24,10 @@ typedef struct gemm_extra {
     /* Meanwhile it asks for what comes next to be fetched into the L2 cache: so many runs (0: nothing) of
      * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
      * over the steps as can be, for a line with every k would keep the core's few pending misses busy, and
-     * the product's own operands would wait; runs beyond the number of register tiles are left out. With
-     * `step` it asks for what lies so many floats further on with each k, a line of each row of a matrix. */
+     * the product's own operands would wait; runs beyond the number of register tiles are left out, and a
+     * run may end behind its array. With `step`, a row of a matrix, it asks for one line of each row instead, a
+     * row with each k: run_floats are then the rows' and `apart` is from line to line, and a run is all one
+     * tile's. */
     const float *ahead;
     int runs;
     size_t run_floats, apart, step;
@@ -33,10 +35,10 @@ typedef struct gemm_extra {
      * to the sum below it, c[-below] + c, which is then the top. */
     int merges;
     size_t below;
-    /* Where the result goes, in rows out_row apart; NULL: to C, or to the top of the stack.  It overlaps no
-     * operand.  C is left undefined if the result goes elsewhere. */
+    /* Where the result goes, in rows out_row apart and panels of 16 columns out_panel apart; NULL: to C, or to
+     * the top of the stack.  It overlaps no operand.  C is left undefined if the result goes elsewhere. */
     float *out;
-    size_t out_row;
+    size_t out_row, out_panel;
     bool far; /* what is written was last seen long ago, or by another core: it is asked for in time */
 } gemm_extra;
 
@@ -85,9 +87,8 @@ struct kernels {
     bool (*all_finite)(const float *x, size_t n);
 
     /* ---- softmax.body.h: down the columns of x; rows >= 1, `stride` floats apart, columns % 16 == 0 ---- */
-    /* a panel: y[i*16+j] = x[i*x_stride+j] + bias[i], j < 16, and the columns' maxima of y */
-    void (*panel_bias_max)(float *max, float *y, const float *x, size_t x_stride, const float *bias,
-                           int rows);
+    /* a panel: x[i*16+j] += bias[i], j < 16, and the columns' maxima of that */
+    void (*panel_bias_max)(float *max, float *x, const float *bias, int rows);
     void (*columns_max)(float *max, const float *x, int rows, size_t stride, int columns);
     void (*columns_sum)(float *sum, const float *x, int rows, size_t stride, int columns);
     /* y = exp(x - max) and the columns' sums of it; y may be x */

@@ -275,7 +275,9 @@ static void softmax(digest *d, const kernels *k, int which)
     x[5 * COLUMNS + 3] = NAN;
     x[7 * COLUMNS + 9] = INFINITY;
     x[8 * COLUMNS + 17] = -INFINITY;
-    k->panel_bias_max(max, y, x, COLUMNS, bias, ROWS);
+    for (int i = 0; i < ROWS; i++)
+        memcpy(y + i * 16, x + i * COLUMNS, 16 * sizeof *y);
+    k->panel_bias_max(max, y, bias, ROWS);
     digest_floats(d, max, 16);
     digest_floats(d, y, ROWS * 16);
     k->columns_max(max, x, ROWS, COLUMNS, COLUMNS);

@@ -178,16 +178,17 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
     enum { LEVELS = 4, GAP = 16 };
     const int P = z.N / 16, merges = way % LEVELS;
     const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, ldc = N + 16, level = M * ldc + GAP,
-                 out_row = N + 5, top = (LEVELS - 1) * level;
+                 out_row = way & 1 ? N + 5 : 16, out_panel = way & 1 ? 16 : M * 16 + 3,
+                 outs = way & 1 ? M * out_row : N / 16 * out_panel, top = (LEVELS - 1) * level;
     const bool by_rows = way & 4, elsewhere = way & 8;
     float *A = random_floats(M * K), *B = random_floats(N * K), *far = random_floats(4096),
           *bias = random_floats(N);
     float *C = random_floats(LEVELS * level), *D = malloc(LEVELS * level * sizeof *D);
-    float *out = random_floats(M * out_row), *want = malloc(M * out_row * sizeof *want);
+    float *out = random_floats(outs), *want = malloc(outs * sizeof *want);
     assert_non_null(D);
     assert_non_null(want);
     memcpy(D, C, LEVELS * level * sizeof *D);
-    memcpy(want, out, M * out_row * sizeof *want);
+    memcpy(want, out, outs * sizeof *want);
     const gemm_extra extra = {.ahead = far,
                               .runs = way & 16 ? 1 + way % 7 : 0,
                               .run_floats = (size_t)(way * 67 % 512),
@@ -197,6 +198,7 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
                               .below = level,
                               .out = elsewhere ? out : NULL,
                               .out_row = elsewhere ? out_row : 0,
+                              .out_panel = elsewhere ? out_panel : 0,
                               .far = way & 32};
     also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, start, bias, extra);
     plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, start, bias);
@@ -208,11 +210,12 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
                 sum = D[at - (size_t)m * level] + sum;
             if (merges > 0 || elsewhere)
                 D[at] = C[at]; /* undefined */
-            *(elsewhere ? &want[i * out_row + j] : &D[at - (size_t)merges * level]) = sum;
+            *(elsewhere ? &want[i * out_row + j / 16 * out_panel + j % 16]
+                        : &D[at - (size_t)merges * level]) = sum;
         }
     for (size_t i = 0; i < LEVELS * level; i++)
         assert_true(same ? C[i] == D[i] : fabsf(C[i] - D[i]) <= 1e-5f * (1 + fabsf(C[i])));
-    for (size_t i = 0; i < M * out_row; i++)
+    for (size_t i = 0; i < outs; i++)
         assert_true(same ? out[i] == want[i] : fabsf(out[i] - want[i]) <= 1e-5f * (1 + fabsf(out[i])));
     free(A);
     free(B);
@@ -246,34 +249,31 @@ static void test_gemm_also(void **state)
 
 static void jobs(const kernels *k)
 {
-    static const shape shapes[] = {
-        {1, 16, 1}, {100, 16 * 9, 40}, {205, 16 * 23, 1100}, {97, 16 * 5, 337}, {12, 32, 0}};
+    static const shape shapes[] = {{1, 16, 1},         {100, 16 * 9, 40}, {205, 16 * 23, 1100},
+                                   {205, 16 * 9, 600}, {97, 16 * 5, 337}, {12, 32, 0}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const shape z = shapes[i];
         const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, lda = K + 5;
         float *A = random_floats(M * lda), *B = random_floats(N / 16 * gemm_panel(z.K)),
               *bias = random_floats(N);
-        float *C = random_floats(M * N), *whole = random_floats(M * N);
-        gemm_job j = {.M = z.M,
-                      .P = z.N / 16,
-                      .K = z.K,
-                      .a = A,
-                      .lda = lda,
-                      .b = B,
-                      .c = C,
-                      .ldc = N,
-                      .start = GEMM_BIAS,
-                      .bias = bias};
-        k->gemm(z.M, j.P, z.K, A, lda, 1, B, gemm_panel(z.K), whole, N, GEMM_BIAS, bias);
-        for (j.threads = 1; j.threads <= 4; j.threads++) { /* the third shape has 6, 9, 9, 18 tasks */
-            memset(C, 0, M * N * sizeof *C);
-            for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
-                gemm_job_task(k, &j, task);
-            assert_true(same_bits("job", C, whole, M * N));
+        float *before = random_floats(M * N), *C = random_floats(M * N), *whole = random_floats(M * N);
+        gemm_job j = {
+            .M = z.M, .P = z.N / 16, .K = z.K, .a = A, .lda = lda, .b = B, .c = C, .ldc = N, .bias = bias};
+        for (int start = GEMM_ZERO; start <= GEMM_CONTINUE; start++) {
+            j.start = (gemm_start)start;
+            memcpy(whole, before, M * N * sizeof *whole);
+            k->gemm(z.M, j.P, z.K, A, lda, 1, B, gemm_panel(z.K), whole, N, j.start, bias);
+            for (j.threads = 0; j.threads <= 4; j.threads++) {
+                memcpy(C, before, M * N * sizeof *C);
+                for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
+                    gemm_job_task(k, &j, task);
+                assert_true(same_bits("job", C, whole, M * N));
+            }
         }
         free(A);
         free(B);
         free(bias);
+        free(before);
         free(C);
         free(whole);
     }
@@ -283,6 +283,16 @@ static void test_gemm_job(void **state)
 {
     (void)state;
     each_table(jobs);
+}
+
+/* More threads get more tasks of the same product, down to four panels a task. */
+static void test_gemm_job_tasks(void **state)
+{
+    (void)state;
+    static const long tasks[] = {6, 6, 18, 18, 18};
+    gemm_job j = {.M = 205, .P = 23, .K = 1100};
+    for (j.threads = 0; j.threads <= 4; j.threads++)
+        assert_int_equal(gemm_job_tasks(&j), tasks[j.threads]);
 }
 
 /* ---- the tree ---- */
@@ -403,7 +413,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_shapes), cmocka_unit_test(test_gemm_pack_columns),
         cmocka_unit_test(test_gemm_blas),   cmocka_unit_test(test_gemm_also),
-        cmocka_unit_test(test_gemm_job),    cmocka_unit_test(test_gemm_tree),
+        cmocka_unit_test(test_gemm_job),    cmocka_unit_test(test_gemm_job_tasks),
+        cmocka_unit_test(test_gemm_tree),
     };
     return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
 }
