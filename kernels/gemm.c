@@ -117,7 +117,7 @@ static bool panels_pass(const gemm_job *j)
 static int task_panels(const gemm_job *j)
 {
     int n = panels_pass(j) ? WIDE_PANELS : JOB_PANELS;
-    while (n > JOB_PANELS && (long)pieces(j->M, JOB_ROWS) * pieces(j->P, n) < 6L * j->threads)
+    while (n > JOB_PANELS && (long)pieces(j->M, JOB_ROWS) * pieces(j->P, n) < 10L * j->threads)
         n /= 2;
     return n;
 }
