@@ -102,7 +102,7 @@ static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0, int i, int 
 }
 
 /* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: a quarter
- * of the strips, if there are so many, have W, of which there is a third of d (8 strips, 22 panels). */
+ * of the strips, if there are so many, ask for W, which is about a third of what d is (8 strips, 22 panels). */
 static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words, int i)
 {
     const int strips = pieces(t->h1 - t->h0, STRIP), for_W = strips / 4, for_d = strips - for_W;

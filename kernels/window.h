@@ -1,4 +1,4 @@
-/* window.h - what recurrent.c, weight_gradients.c and join.c share: one call of a recurrent layer, and
+/* window.h - what recurrent.c, recurrent_steps.c, weight_gradients.c and join.c share: one call of a recurrent layer, and
  * where its rows and panels stand. Nobody else includes this. */
 #ifndef KERNELS_WINDOW_H
 #define KERNELS_WINDOW_H
@@ -8,8 +8,10 @@
 #include "kernels/ints.h"
 #include "kernels/recurrent.h"
 
-#define PACK_PANELS 8
-#define TREES       (1 + CELL_PARTS)
+#define PACK_PANELS    8
+#define CELL_ROWS      12 /* rows of a block: one AVX-512 tile, two AVX2 tiles */
+#define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
+#define TREES          (1 + CELL_PARTS)
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
 
@@ -130,6 +132,34 @@ static inline float *h_at(const window *w, int t)
 {
     return w->r->h + (ptrdiff_t)t * w->B * w->r->Hp;
 }
+
+/* c (T+1,B,Hp): what stands before time 0, or behind time T-1 of a layer that comes from there, has the
+ * place that is left. */
+static inline float *c_at(const window *w, int t)
+{
+    return w->r->c + (ptrdiff_t)(w->r->reverse ? t : t + 1) * w->B * w->r->Hp;
+}
+
+/* Step s is one of those that go back. */
+static inline bool window_step_back(const window *w, int s)
+{
+    return w->to_and_fro && s % 2 == 1;
+}
+
+/* ---- recurrent_steps.c ---- */
+
+/* Into how many runs the blocks are cut for tasks whose weights take so many bytes; tasks: of a step, if
+ * all blocks were one run. Threads that would find no task are worse than weights that come from afar. */
+int window_runs(const window *w, int tasks, size_t bytes);
+/* Whether the weights of a thread's share, so many bytes for each unit, are more than its L2 cache keeps from
+ * one step to the next: then every other step goes back through them, and meets first what came last. */
+bool window_goes_to_and_fro(const window *w, size_t unit_bytes);
+/* The times at which every row exists: rows need not be looked at there. */
+void window_find_all(window *w);
+/* A task of step s: 16 hidden units, in backward BACKWARD_UNITS times as many, of one of the runs of blocks;
+ * tasks with the same units follow each other. */
+void window_forward_task(member *m, const window *w, int s, int phase, long task);
+void window_backward_task(member *m, const window *w, int s, int phase, long task);
 
 /* ---- join.c ---- */
 

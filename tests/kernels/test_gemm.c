@@ -263,8 +263,8 @@ static void jobs(const kernels *k)
             j.start = (gemm_start)start;
             memcpy(whole, before, M * N * sizeof *whole);
             k->gemm(z.M, j.P, z.K, A, lda, 1, B, gemm_panel(z.K), whole, N, j.start, bias);
-            for (j.threads = 0; j.threads <= 2;
-                 j.threads++) { /* 16, 8 and 4 panels a task of the third shape */
+            /* 16, 8 and 4 panels a task of the third shape */
+            for (j.threads = 0; j.threads <= 2; j.threads++) {
                 memcpy(C, before, M * N * sizeof *C);
                 for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
                     gemm_job_task(k, &j, task);
