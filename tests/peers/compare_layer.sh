@@ -8,15 +8,16 @@
 #   STEPS    time steps                                  35
 #   THREADS  a list of numbers                           1 and what nproc says
 #   ROUNDS   5
+#   CPUS     that both run on, a list for taskset        the first ones, as many as threads
 #   SECONDS_A_ROUND  0.3
 #
-# Both take turns, round by round, so that a busy host disturbs both alike.  Printed are medians over the rounds, the median of
-# the rounds' ratios, and unroll's share of the FMA peak that it measures in the same round, as rows of the README's table; in the end
-# the geometric mean of the ratios.
+# Both take turns, round by round, on the same cores, for those of a shared host differ: so a busy one disturbs both alike.  Printed are
+# medians over the rounds, the median of the rounds' ratios, and unroll's share of the FMA peak that it measures in the same round, as rows
+# of the README's table; in the end the geometric mean of the ratios.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-: "${UNROLL:=$here/../../build/unroll}" "${ONEDNN:=}" "${STEPS:=35}" "${THREADS:=1 $(nproc)}" "${ROUNDS:=5}" "${SECONDS_A_ROUND:=0.3}"
+: "${UNROLL:=$here/../../build/unroll}" "${ONEDNN:=}" "${STEPS:=35}" "${THREADS:=1 $(nproc)}" "${ROUNDS:=5}" "${SECONDS_A_ROUND:=0.3}" "${CPUS:=}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -33,9 +34,13 @@ repetitions() { # HIDDEN BATCH THREADS : that take about SECONDS_A_ROUND at 60 G
         'BEGIN { r = int(s * 60e9 * n / (48 * H * H * B * T)); print r < 2 ? 2 : r }'
 }
 
+first_cpus() { # N : of those that this process may use
+    python3 -c 'import os, sys; print(",".join(map(str, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])))' "$1"
+}
+
 round() { # HIDDEN BATCH THREADS : adds a line to onednn.jsonl and to unroll.jsonl
-    OMP_NUM_THREADS=$3 "$ONEDNN" "$1" "$2" "$STEPS" "$(repetitions "$1" "$2" "$3")" >>"$work/onednn.jsonl"
-    "$UNROLL" bench --layer --hidden "$1" --batch "$2" --bptt "$STEPS" --threads "$3" --rounds 1 --seconds "$SECONDS_A_ROUND" \
+    OMP_NUM_THREADS=$3 taskset -c "$cpus" "$ONEDNN" "$1" "$2" "$STEPS" "$(repetitions "$1" "$2" "$3")" >>"$work/onednn.jsonl"
+    taskset -c "$cpus" "$UNROLL" bench --layer --hidden "$1" --batch "$2" --bptt "$STEPS" --threads "$3" --rounds 1 --seconds "$SECONDS_A_ROUND" \
         --json - 2>"$work/log" >"$work/round.jsonl" || { cat "$work/log" >&2; exit 1; }
     tail -n 1 "$work/round.jsonl" >>"$work/unroll.jsonl"
 }
@@ -58,6 +63,7 @@ echo "|---|---|---|---|---|---|---|"
 means=
 for threads in $(printf '%s\n' $THREADS | awk '!seen[$0]++'); do
     rm -f "$work/ratios"
+    cpus=${CPUS:-$(first_cpus "$threads")}
     shapes=$*
     # shellcheck disable=SC2086 # numbers
     set -- $shapes
