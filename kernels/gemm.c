@@ -96,7 +96,7 @@ static int depth_blocks(const gemm_job *j)
 /* Where block kb of k begins. */
 static int depth_at(const gemm_job *j, int kb)
 {
-    return (int)((long)j->K * kb / depth_blocks(j));
+    return cut(j->K, 1, kb, depth_blocks(j));
 }
 
 /* Where all of B stays in L2, it is met by one block of rows after another, and A comes from memory once.

@@ -318,7 +318,8 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
                                       .panel1 = cut(c->panels, 1, down + 1, dh_down)});
         } else {
             const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
-            weight_gradient(m, j, c, block, groups * across / dw_across, groups * (across + 1) / dw_across,
+            weight_gradient(m, j, c, block, cut(groups, 1, across, dw_across),
+                            cut(groups, 1, across + 1, dw_across),
                             dw_across == 1 && block + 1 < dw_down ? block + 1 : -1);
         }
     }

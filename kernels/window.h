@@ -1,5 +1,5 @@
-/* window.h - what recurrent.c, recurrent_steps.c, weight_gradients.c and join.c share: one call of a recurrent layer, and
- * where its rows and panels stand. Nobody else includes this. */
+/* window.h - what recurrent.c, recurrent_steps.c, weight_gradients.c and join.c share: one call of a recurrent
+ * layer, and where its rows and panels stand. Nobody else includes this. */
 #ifndef KERNELS_WINDOW_H
 #define KERNELS_WINDOW_H
 
