@@ -116,7 +116,7 @@ static void forward_body(member *m, void *arg)
     const layer_call *c = arg;
     const window *const first = &c->window[0], *w;
     const recurrent *r = first->r;
-    const long step_tasks = (long)units_of(r) * first->forward_runs;
+    const long step_tasks = window_step_tasks(first);
     const int T = first->T, phases = r->cell->body->phases;
     const long panels = panels_of(r), products = gemm_job_tasks(&first->product);
     long i;
@@ -150,9 +150,7 @@ static window forward_window(recurrent *r, const team *t, const recurrent_weight
                 .blocks = pieces(B, CELL_ROWS),
                 .threads = pieces(team_threads(t), windows)};
     window_find_all(&w);
-    const size_t unit_bytes = (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float);
-    w.forward_runs = window_runs(&w, units_of(r), unit_bytes);
-    w.to_and_fro = window_goes_to_and_fro(&w, unit_bytes);
+    window_plan_step(&w, 1, (size_t)r->cell->gates * gemm_panel(r->H) * sizeof(float));
     w.product = (gemm_job){.M = T * B,
                            .P = panels_of(r),
                            .K = r->I,
@@ -268,7 +266,7 @@ static void backward_body(member *m, void *arg)
     const layer_call *c = arg;
     const window *first = &c->window[0], *w;
     const recurrent *r = first->r;
-    const long step_tasks = (long)pieces(units_of(r), BACKWARD_UNITS) * first->backward_runs;
+    const long step_tasks = window_step_tasks(first);
     pack_all_backward(m, c);
     member_phase(m, TRACE_BACKWARD);
     for (int s = first->T - 1; s >= 0; s--) {
@@ -314,9 +312,7 @@ static void backward_window(window *w, recurrent *r, const team *t, const recurr
                             .start = start,
                             .threads = team_threads(t)}; /* one direction after the other */
     window_find_all(w);
-    const size_t unit_bytes = gemm_panel(16 * panels_of(r)) * sizeof(float);
-    w->backward_runs = window_runs(w, pieces(units_of(r), BACKWARD_UNITS), BACKWARD_UNITS * unit_bytes);
-    w->to_and_fro = window_goes_to_and_fro(w, unit_bytes);
+    window_plan_step(w, BACKWARD_UNITS, gemm_panel(16 * panels_of(r)) * sizeof(float));
     window_plan_trees(w, g);
     memset(r->carry, 0, (size_t)w->B * (size_t)r->Hp * sizeof(float));
 }

@@ -12,7 +12,8 @@
 #define MERGE_LEAST      4
 #define MERGE_BLOCKS     6
 #define PIECE_BYTES      (128u << 10)
-#define TO_AND_FRO_BYTES (5u << 18) /* an L2 cache of 1 MB and a bit */
+#define TO_AND_FRO_BYTES (5u << 18)   /* an L2 cache of 1 MB and a bit */
+#define KEPT_BYTES       (512u << 10) /* weights that L2 keeps beside what a step reads and writes */
 
 static const float *h_before(const window *w, int t)
 {
@@ -70,16 +71,38 @@ static int block_row(const window *w, int block)
     return w->B * block / w->blocks;
 }
 
-int window_runs(const window *w, int tasks, size_t bytes)
+/* Where a task's weights take too many bytes, some blocks of rows are one run. Threads that would find no
+ * task are worse than weights that come from afar. */
+static int runs_of(const window *w, int tasks, size_t bytes)
 {
     const int runs = pieces(w->blocks, MERGE_BLOCKS);
     const bool merge = w->blocks >= MERGE_LEAST && bytes > MERGE_BYTES && tasks * runs >= 3 * w->threads;
     return merge ? runs : w->blocks;
 }
 
-bool window_goes_to_and_fro(const window *w, size_t unit_bytes)
+/* As many bands as leave each thread weights that L2 keeps, and each band as many threads. What a thread
+ * reads of a step's rows was just written by the others of its band, and lines that many threads want at
+ * once go from one to the next. */
+static int bands_of(const window *w, int runs, size_t weights)
 {
-    return (size_t)units_of(w->r) * unit_bytes > (size_t)w->threads * TO_AND_FRO_BYTES;
+    const int most = at_most(runs, w->threads);
+    int bands = 1;
+    for (int n = 2; n <= most; n++)
+        if (w->threads % n == 0 && weights * (size_t)n <= (size_t)w->threads * KEPT_BYTES)
+            bands = n;
+    return bands;
+}
+
+void window_plan_step(window *w, int units, size_t unit_bytes)
+{
+    const size_t weights = (size_t)units_of(w->r) * unit_bytes, threads = (size_t)w->threads;
+    step_plan *s = &w->step;
+    s->units = units;
+    s->groups = pieces(units_of(w->r), units);
+    s->runs = runs_of(w, s->groups, (size_t)units * unit_bytes);
+    s->bands = bands_of(w, s->runs, weights);
+    s->kept = weights <= threads * KEPT_BYTES;
+    s->to_and_fro = weights > threads * TO_AND_FRO_BYTES;
 }
 
 /* A task: weights of `unit` (and what follows it) for the blocks [first, last), rows [b0, b0 + rows);
@@ -88,18 +111,26 @@ typedef struct cell_task {
     int unit, next, first, last, b0, rows;
 } cell_task;
 
-static cell_task task_of(const window *w, int s, long task, int runs, int units)
+static cell_task task_of(const window *w, int s, long task)
 {
-    const int group = (int)(task / runs), run = (int)(task % runs);
-    cell_task c = {
-        .unit = group * units, .first = w->blocks * run / runs, .last = w->blocks * (run + 1) / runs};
+    const step_plan *plan = &w->step;
+    int band = 0;
+    while (task >= (long)plan->groups * cut(plan->runs, 1, band + 1, plan->bands))
+        band++;
+    const int run0 = cut(plan->runs, 1, band, plan->bands),
+              runs = cut(plan->runs, 1, band + 1, plan->bands) - run0;
+    task -= (long)plan->groups * run0;
+    const int group = (int)(task / runs), place = (int)(task % runs), run = run0 + place;
+    cell_task c = {.unit = group * plan->units,
+                   .first = cut(w->blocks, 1, run, plan->runs),
+                   .last = cut(w->blocks, 1, run + 1, plan->runs)};
     c.b0 = block_row(w, c.first);
     c.rows = block_row(w, c.last) - c.b0;
-    const bool back = window_step_back(w, s), merged = runs < w->blocks;
-    c.next = back ? c.unit - units : c.unit + units;
-    if (c.next + units > units_of(w->r))
+    const bool back = window_step_back(w, s), merged = plan->runs < w->blocks;
+    c.next = back ? c.unit - plan->units : c.unit + plan->units;
+    if (c.next + plan->units > units_of(w->r))
         c.next = -1;
-    if (merged && (back ? run > 0 : run + 1 < runs))
+    if (merged && (back ? place > 0 : place + 1 < runs))
         c.next = c.unit;
     return c;
 }
@@ -116,12 +147,12 @@ typedef struct cell_product {
     size_t next_floats;
 } cell_product;
 
-/* What a task of one block fetches while it multiplies: its share of the next unit's panels. A block of
- * rows has the time for half of them. */
+/* What a task of one block fetches while it multiplies: its share of the next unit's panels, unless they are
+ * near. A block of rows has the time for half of them. */
 static gemm_extra fetch_unit(const window *w, const cell_task *c, const cell_product *p)
 {
     const int sharers = w->blocks > 1 ? 2 : 1;
-    if (c->first >= sharers || !p->next)
+    if (c->first >= sharers || !p->next || w->step.kept)
         return (gemm_extra){0};
     const size_t share = p->next_floats / (size_t)sharers;
     return (gemm_extra){.ahead = p->next + (size_t)c->first * share, .runs = 1, .run_floats = share};
@@ -200,7 +231,7 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
     const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
-    const cell_task c = task_of(w, s, task, w->forward_runs, 1);
+    const cell_task c = task_of(w, s, task);
     cell_tile tile = tile_at(w, t, c.b0, c.rows, c.unit);
     tile_prefetch(&tile, r->cell->gates);
     for (int p = f->first; p < f->last; p++)
@@ -268,7 +299,7 @@ void window_backward_task(member *m, const window *w, int s, int phase, long tas
     _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16], dh[MERGE_BLOCKS * CELL_ROWS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
-    const cell_task c = task_of(w, s, task, w->backward_runs, BACKWARD_UNITS);
+    const cell_task c = task_of(w, s, task);
     const int units = at_most(BACKWARD_UNITS, units_of(r) - c.unit);
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     cell_tile tile[BACKWARD_UNITS];

@@ -15,6 +15,16 @@
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
 
+/* The tasks of a step: band after band, in a band unit after unit, with a unit run after run of its rows. */
+typedef struct step_plan {
+    int units;       /* groups of 16 hidden units of a task */
+    int groups;      /* of so many units, the last of fewer */
+    int runs;        /* of blocks: as many tasks have the same weights */
+    int bands;       /* of runs: threads of one band exchange its rows, and do not meet those of others */
+    bool kept;       /* the weights of a thread's share stay in its L2 cache */
+    bool to_and_fro; /* every other step does its tasks in the opposite order */
+} step_plan;
+
 /* One layer's part of a call of forward or backward. */
 typedef struct window {
     recurrent *r;
@@ -27,11 +37,10 @@ typedef struct window {
     bool joined; /* y and dh are both directions' */
     float *dx;
     const shards *shards;
-    int T, B, blocks;                /* blocks: of at most CELL_ROWS rows */
-    int forward_runs, backward_runs; /* of blocks: as many tasks have the same weights */
-    bool to_and_fro;                 /* every other step does its tasks in the opposite order */
-    int all_from, all_to;            /* times at which every row exists */
-    gemm_job product;                /* the product over all steps: x W_ih or dx */
+    int T, B, blocks;     /* blocks: of at most CELL_ROWS rows */
+    step_plan step;       /* forward or backward, as the call is */
+    int all_from, all_to; /* times at which every row exists */
+    gemm_job product;     /* the product over all steps: x W_ih or dx */
     gemm_tree tree[TREES];
     struct tree_rows {
         const recurrent *r;
@@ -143,21 +152,20 @@ static inline float *c_at(const window *w, int t)
 /* Step s is one of those that go back. */
 static inline bool window_step_back(const window *w, int s)
 {
-    return w->to_and_fro && s % 2 == 1;
+    return w->step.to_and_fro && s % 2 == 1;
 }
 
 /* ---- recurrent_steps.c ---- */
 
-/* Into how many runs the blocks are cut for tasks whose weights take so many bytes; tasks: of a step, if
- * all blocks were one run. Threads that would find no task are worse than weights that come from afar. */
-int window_runs(const window *w, int tasks, size_t bytes);
-/* Whether the weights of a thread's share, so many bytes for each unit, are more than its L2 cache keeps from
- * one step to the next: then every other step goes back through them, and meets first what came last. */
-bool window_goes_to_and_fro(const window *w, size_t unit_bytes);
+/* Fills w->step for tasks of so many units, whose weights take so many bytes each. */
+void window_plan_step(window *w, int units, size_t unit_bytes);
+static inline long window_step_tasks(const window *w)
+{
+    return (long)w->step.groups * w->step.runs;
+}
 /* The times at which every row exists: rows need not be looked at there. */
 void window_find_all(window *w);
-/* A task of step s: 16 hidden units, in backward BACKWARD_UNITS times as many, of one of the runs of blocks;
- * tasks with the same units follow each other. */
+/* A task of step s: 16 hidden units, in backward BACKWARD_UNITS times as many, of one of the runs of blocks. */
 void window_forward_task(member *m, const window *w, int s, int phase, long task);
 void window_backward_task(member *m, const window *w, int s, int phase, long task);
 
