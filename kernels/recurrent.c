@@ -7,8 +7,9 @@
  * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for some rows: their
  * product with the recurrent weights into a tile on the stack, and the cell applied to the tile while it
  * is hot.  A task of a backward step is 32 hidden units: the product of the next step's gate gradients
- * with the weights is the gradient that comes in through time.  Tasks with the same weights follow each
- * other, and a thread's share is the same at every step, so that its weights stay in its L2 cache. */
+ * with the weights is the gradient that comes in through time.  In a band of rows (step_plan) tasks with
+ * the same weights follow each other, and a thread's share is the same at every step, so that its weights
+ * stay in its L2 cache. */
 #include "kernels/recurrent.h"
 
 #include "kernels/window.h"
