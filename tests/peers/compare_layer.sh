@@ -12,8 +12,9 @@
 #   SECONDS_A_ROUND  0.3
 #
 # Both take turns, round by round, on the same cores, for those of a shared host differ: so a busy one disturbs both alike.  Printed are
-# medians over the rounds, the median of the rounds' ratios, and unroll's share of the FMA peak that it measures in the same round, as rows
-# of the README's table; in the end the geometric mean of the ratios.
+# medians over the rounds, the medians of the rounds' ratios, and unroll's share of the FMA peak that it measures in the same round, as rows
+# of a table; in the end the geometric means of the ratios.  "oneDNN" is its primitive alone, weights as it wants them; "trainer" is the
+# primitive with weights and gradients that come and go as (4H,H), which is what unroll's times hold, too.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +27,7 @@ trap 'exit 1' INT TERM
 [ $(($# % 2)) -eq 0 ] || { sed -n '2,/^set/p' "$0" | sed '$d' >&2; exit 2; }
 if [ -z "$ONEDNN" ]; then
     ONEDNN=$work/onednn_lstm
-    c++ -O2 -std=c++17 "$here/onednn_lstm.cpp" -ldnnl -o "$ONEDNN"
+    c++ -O2 -std=c++17 -fopenmp "$here/onednn_lstm.cpp" -ldnnl -o "$ONEDNN"
 fi
 
 repetitions() { # HIDDEN BATCH THREADS : that take about SECONDS_A_ROUND at 60 GFLOP/s a thread
@@ -51,15 +52,15 @@ import json, statistics, sys
 work, hidden, batch, threads = sys.argv[1:]
 onednn, unroll = ([json.loads(line) for line in open(f"{work}/{name}.jsonl")] for name in ("onednn", "unroll"))
 median = lambda key, runs: statistics.median(run[key] for run in runs)
-ratio = statistics.median(u["gflops"] / o["gflops"] for o, u in zip(onednn, unroll))
-print(f"| {hidden} | {batch} | {threads} | {median('gflops', onednn):.0f} | {median('gflops', unroll):.0f} | {ratio:.2f} |"
-      f" {100 * median('share_of_peak', unroll):.0f} % |", flush=True)
-print(ratio, file=open(work + "/ratios", "a"))
+ratios = [statistics.median(u["gflops"] / o[key] for o, u in zip(onednn, unroll)) for key in ("gflops", "trainer_gflops")]
+print(f"| {hidden} | {batch} | {threads} | {median('gflops', onednn):.0f} | {median('trainer_gflops', onednn):.0f} |"
+      f" {median('gflops', unroll):.0f} | {ratios[0]:.2f} | {ratios[1]:.2f} | {100 * median('share_of_peak', unroll):.0f} % |", flush=True)
+print(*ratios, file=open(work + "/ratios", "a"))
 END
 }
 
-echo "| hidden | batch | threads | oneDNN, GFLOP/s | Unroll, GFLOP/s | ratio | share of FMA peak |"
-echo "|---|---|---|---|---|---|---|"
+echo "| hidden | batch | threads | oneDNN, GFLOP/s | trainer | Unroll | to oneDNN | to trainer | share of FMA peak |"
+echo "|---|---|---|---|---|---|---|---|---|"
 means=
 for threads in $(printf '%s\n' $THREADS | awk '!seen[$0]++'); do
     rm -f "$work/ratios"
@@ -80,7 +81,7 @@ for threads in $(printf '%s\n' $THREADS | awk '!seen[$0]++'); do
     # shellcheck disable=SC2086
     set -- $shapes
     means="$means
-$(awk -v n="$threads" '{ s += log($1); if (NR == 1 || $1 < least) least = $1 }
-    END { printf "geometric mean, threads: %d: %.2f; least %.2f", n, exp(s / NR), least }' "$work/ratios")"
+$(awk -v n="$threads" '{ s += log($1); t += log($2); if (NR == 1 || $1 < least) least = $1; if (NR == 1 || $2 < low) low = $2 }
+    END { printf "threads: %d: geometric mean to oneDNN %.2f, least %.2f; to trainer %.2f, %.2f", n, exp(s / NR), least, exp(t / NR), low }' "$work/ratios")"
 done
 printf '%s\n' "$means"
