@@ -157,8 +157,9 @@ static inline bool window_step_back(const window *w, int s)
 
 /* ---- recurrent_steps.c ---- */
 
-/* Fills w->step for tasks of so many units, whose weights take so many bytes each. */
+/* Fills w->step for tasks of so many units, each of whose weights take so many bytes. */
 void window_plan_step(window *w, int units, size_t unit_bytes);
+/* Of a step of one window, each phase. */
 static inline long window_step_tasks(const window *w)
 {
     return (long)w->step.groups * w->step.runs;
