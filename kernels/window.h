@@ -157,7 +157,7 @@ static inline bool window_step_back(const window *w, int s)
 
 /* ---- recurrent_steps.c ---- */
 
-/* Fills w->step for tasks of so many units, each of whose weights take so many bytes. */
+/* Fills w->step for tasks of so many units; the weights of one unit take unit_bytes. */
 void window_plan_step(window *w, int units, size_t unit_bytes);
 /* Of a step of one window, each phase. */
 static inline long window_step_tasks(const window *w)
