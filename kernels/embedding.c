@@ -265,3 +265,9 @@ void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *d
     *w = (struct embedding_written){dW, stride, p->nodes, m->words, m->word};
     m->word = spare;
 }
+
+bool embedding_written(const embedding *m, const float *dW, sums_rows *out)
+{
+    *out = (sums_rows){m->written.word, m->written.words, (size_t)m->E};
+    return m->written.dW == dW;
+}

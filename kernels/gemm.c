@@ -204,7 +204,7 @@ static tree_cuts tree_cut(const gemm_tree *j)
     tree_cuts n = {0, pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
     for (int a = TREE_A; a >= TREE_A / 4; a /= 2) {
         n.a = pieces(j->pa, a);
-        if (n.a * n.b >= 2 * j->threads)
+        if (n.a * n.b >= 6 * j->threads)
             break;
     }
     return n;

@@ -1,11 +1,13 @@
 #include "kernels/optim.h"
 
 #include "kernels/dmath.h"
+#include "kernels/ints.h"
 #include "kernels/simd/table.h"
 
 #include <math.h>
 
 #define SLICE 16384 /* elements of a task */
+#define ROWS  8     /* of a task, where only some rows have a gradient */
 
 int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX])
 {
@@ -48,6 +50,7 @@ typedef struct job {
     const float *grad;
     float *state[OPTIM_STATES_MAX]; /* as the kernel expects them: NULL where none is kept */
     size_t n;
+    const sums_rows *only;
 } job;
 
 static optim_scalars scalars_of(const optim_settings *s, int64_t step, double lr, float scale, float clip,
@@ -107,12 +110,32 @@ static void body(member *m, void *arg)
     }
 }
 
+/* Of plain sgd, which leaves alone what has no gradient. */
+static void rows_body(member *m, void *arg)
+{
+    const job *j = arg;
+    const sums_rows *r = j->only;
+    for (long i; (i = team_claim(m, pieces(r->rows, ROWS))) >= 0;)
+        for (int n = (int)i * ROWS; n < at_most((int)(i + 1) * ROWS, r->rows); n++) {
+            const size_t at = (size_t)r->row[n] * r->columns;
+            j->step(&j->scalars, j->w + at, j->grad + at, j->state, r->columns);
+        }
+}
+
+static bool is_plain_sgd(const job *j, const optim_settings *s)
+{
+    return s->kind == OPTIM_KIND_SGD && !j->state[0] && j->scalars.weight_decay == 0.0f &&
+           j->scalars.l1 == 0.0f;
+}
+
 void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, float scale, float clip,
-                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n)
+                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n,
+                 const sums_rows *only)
 {
     const kernels *k = team_kernels(t);
     const char *names[OPTIM_STATES_MAX];
-    job j = {.scalars = scalars_of(s, step, lr, scale, clip, decay), .w = w, .grad = grad, .n = n};
+    job j = {
+        .scalars = scalars_of(s, step, lr, scale, clip, decay), .w = w, .grad = grad, .n = n, .only = only};
     for (int i = optim_states(s, names) - 1; i >= 0; i--)
         j.state[i] = state[i];
     switch (s->kind) {
@@ -133,5 +156,5 @@ void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, floa
         j.scalars.rate = (float)(lr / (1.0 + (double)(step - 1) * s->lr_decay));
         break;
     }
-    team_run(t, body, &j);
+    team_run(t, only && is_plain_sgd(&j, s) ? rows_body : body, &j);
 }

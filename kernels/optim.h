@@ -19,6 +19,7 @@
 #ifndef KERNELS_OPTIM_H
 #define KERNELS_OPTIM_H
 
+#include "kernels/sums.h"
 #include "kernels/team.h"
 
 typedef enum {
@@ -44,8 +45,10 @@ int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX]);
 float optim_state_start(const optim_settings *s, int state); /* 0, or adagrad's initial accumulator */
 
 /* One step on n elements.  step counts from 1.  decay = false: this piece is excluded from weight_decay
- * and l1. scale, clip: see above (clip 1 = none). */
+ * and l1. scale, clip: see above (clip 1 = none).  only: NULL, or rows outside of which grad is zero, so that plain
+ * sgd need not look there. */
 void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, float scale, float clip,
-                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n);
+                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n,
+                 const sums_rows *only);
 
 #endif

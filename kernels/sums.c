@@ -76,6 +76,7 @@ typedef struct block_job {
     const float *x;
     size_t n;
     float scale;
+    const sums_rows *only;
     atomic_bool all_finite;
 } block_job;
 
@@ -89,18 +90,63 @@ static long block_count(const block_job *job)
     return (long)((job->n + BLOCK_FLOATS - 1) / BLOCK_FLOATS);
 }
 
+/* The first of the rows that ends behind element `at`. */
+static int row_behind(const sums_rows *r, size_t at)
+{
+    int low = 0, high = r->rows;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (((size_t)r->row[middle] + 1) * r->columns > at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Of a block, the runs of 16 elements in which some row has a part, each once. */
+static void rows_squares(const kernels *k, double lane[16], const block_job *job, size_t at, size_t size)
+{
+    const sums_rows *r = job->only;
+    size_t done = 0;
+    for (int i = row_behind(r, at); i < r->rows && (size_t)r->row[i] * r->columns < at + size; i++) {
+        const size_t first = (size_t)r->row[i] * r->columns, end = first + r->columns - at;
+        size_t from = first > at ? (first - at) / 16 * 16 : 0, to = (end + 15) / 16 * 16;
+        from = from > done ? from : done;
+        to = to < size ? to : size;
+        if (from < to)
+            k->squares(lane, job->x + at + from, to - from, job->scale);
+        done = to;
+    }
+}
+
+/* Lane j takes lane j+8, j+4, j+2, j+1. */
+static double combine(double lane[16])
+{
+    for (int half = 8; half >= 1; half /= 2)
+        for (int j = 0; j < half; j++)
+            lane[j] += lane[j + half];
+    return lane[0];
+}
+
 static void squares_body(member *m, void *arg)
 {
     block_job *job = arg;
     for (long i; (i = team_claim(m, block_count(job))) >= 0;) {
-        size_t at = (size_t)i * BLOCK_FLOATS;
-        job->per_block[i] = m->k->sum_squares(job->x + at, block_size(job, at), job->scale);
+        const size_t at = (size_t)i * BLOCK_FLOATS, size = block_size(job, at);
+        double lane[16] = {0};
+        if (job->only)
+            rows_squares(m->k, lane, job, at, size);
+        else
+            m->k->squares(lane, job->x + at, size, job->scale);
+        job->per_block[i] = combine(lane);
     }
 }
 
-void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale)
+void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale, const sums_rows *only)
 {
-    team_run(t, squares_body, &(block_job){.per_block = per_block, .x = x, .n = n, .scale = scale});
+    team_run(t, squares_body,
+             &(block_job){.per_block = per_block, .x = x, .n = n, .scale = scale, .only = only});
 }
 
 double sums_blocks(const double *per_block, size_t blocks)

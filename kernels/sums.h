@@ -10,6 +10,8 @@
 #include "kernels/shards.h"
 #include "kernels/team.h"
 
+#include <stdint.h>
+
 #define BLOCK_FLOATS 4096
 
 /* out[i] = tree sum over all nodes of all ranks: node[j] (in shard order, together covering [0,S)) has its
@@ -19,9 +21,19 @@ void sums_tree(team *t, float *out, const float *const *part, const shard_node *
                size_t n);
 /* The same for one double per node (losses, counts). */
 double sums_tree_double(const double *part, const shard_node *node, int nodes, int S);
-/* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale
- * is applied to each element first (float). */
-void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale);
+
+/* Rows, rising, of a matrix of so many columns whose other rows are zeros: the gradient of an embedding that has
+ * met few of its words. */
+typedef struct sums_rows {
+    const uint32_t *row;
+    int rows;
+    size_t columns;
+} sums_rows;
+
+/* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale, which is
+ * finite, is applied to each element first (float).  only: NULL, or rows outside of which x is not read; the sums
+ * have the same bits. */
+void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale, const sums_rows *only);
 /* The tree over block indices [0,blocks), as shards.h splits; 0 of none. */
 double sums_blocks(const double *per_block, size_t blocks);
 /* true if every float is finite */

@@ -75,6 +75,7 @@ static status plan_documents(bench_work *w, error *e)
     arena_add(a, "labels", (void **)&in->label, (size_t)B * sizeof *in->label);
     classifier_plan(&in->model, a, w->job->team, &in->shape, &w->list, in->longest, B, true);
     trunk_rank(&in->model.trunk, 0, 1);
+    optimizer_sparse(&w->optimizer, trunk_words(&in->model.trunk));
     status s = bench_commit(w, e);
     return s == STATUS_OK ? bench_start_training(w, e) : s;
 }

@@ -104,6 +104,7 @@ static status plan_windows(bench_work *w, error *e)
     model_plan(&in->model, &w->memory, w->job->team, &w->model_shape, &w->list, b->bptt, b->batch,
                shards_largest(&w->rows), true);
     trunk_rank(&in->model.trunk, 0, 1);
+    optimizer_sparse(&w->optimizer, trunk_words(&in->model.trunk));
     status s = bench_commit(w, e);
     if (s != STATUS_OK)
         return s;

@@ -92,6 +92,11 @@ void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list,
     arena_add(a, "sizes of squares", (void **)&o->square_bytes, (size_t)size * sizeof(size_t));
 }
 
+void optimizer_sparse(optimizer *o, const embedding *words)
+{
+    o->words = words;
+}
+
 void optimizer_start(optimizer *o)
 {
     for (int i = 0; i < o->states; i++)
@@ -135,6 +140,12 @@ static void join_tied(const optimizer *o, team *t, float *gradient)
     }
 }
 
+/* Which rows of piece i have a gradient; NULL: any may. */
+static const sums_rows *rows_of(const optimizer *o, int i, const float *gradient, sums_rows *rows)
+{
+    return o->words && embedding_written(o->words, gradient + o->piece[i].offset, rows) ? rows : NULL;
+}
+
 /* Collective.  Sum of squares of all of the scaled gradient that is not frozen. */
 static double squares(optimizer *o, comm *group, team *t, const float *gradient, const optimizer_pace *pace,
                       float scale)
@@ -142,10 +153,12 @@ static double squares(optimizer *o, comm *group, team *t, const float *gradient,
     size_t mine = 0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
+        sums_rows rows;
         if (optimizer_frozen(pace, o->depth[i]))
             memset(o->square_sent + mine, 0, p->blocks * sizeof *o->square_sent);
         else
-            sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale);
+            sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale,
+                         rows_of(o, i, gradient, &rows));
         mine += p->blocks;
     }
     piece theirs[PARAMS_MAX];
@@ -180,13 +193,14 @@ double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *g
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
         float *state[OPTIM_STATES_MAX] = {NULL};
+        sums_rows rows;
         if (optimizer_frozen(&pace, o->depth[i]))
             continue;
         for (int j = 0; j < o->states; j++)
             state[j] = o->state[j] + o->at[i];
         optim_piece(t, &o->settings, step_at(&pace, o->depth[i]), rate_at(&pace, o->depth[i]), scale,
                     clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset, gradient + p->offset,
-                    state, p->count);
+                    state, p->count, rows_of(o, i, gradient, &rows));
     }
     return norm;
 }

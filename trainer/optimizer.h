@@ -21,6 +21,7 @@
 
 #include "io/config.h"
 #include "kernels/arena.h"
+#include "kernels/embedding.h"
 #include "kernels/optim.h"
 #include "trainer/comm/comm.h"
 #include "trainer/params.h"
@@ -41,12 +42,16 @@ typedef struct optimizer {
     double *square_sent;  /* this rank's, piece after piece */
     double *square_all;   /* all ranks' */
     size_t *square_bytes; /* per rank */
+    const embedding *words;
 } optimizer;
 
 /* Does each pattern of optim.decay_exclude name a parameter?  BAD_CONFIG names the one that does not.  Not collective. */
 status optimizer_check(const config *c, const params *list, error *e);
 /* For rank `rank` of `size`, for which the list was finished. */
 void optimizer_plan(optimizer *o, arena *a, const config *c, const params *list, int rank, int size);
+/* words: the embedding (trunk_words) whose last scatter tells which rows of encoder.weight's gradient are other than
+ * zero, so that no others need be read; NULL, as after optimizer_plan: all may be. */
+void optimizer_sparse(optimizer *o, const embedding *words);
 void optimizer_start(optimizer *o); /* states to their start values; after the arena's commit */
 
 typedef struct optimizer_pace {

@@ -67,6 +67,10 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
  * the embedding's.  Without this call any of its rows may be. */
 void trunk_rank(trunk *m, int rank, int size);
 
+/* The embedding whose scatter alone makes the gradient of encoder.weight that this rank's optimiser sees; NULL where
+ * the sums hold more: other ranks' parts, or those of the output layer. */
+const embedding *trunk_words(const trunk *m);
+
 /* From the next trunk_backward on nobody wants the gradients of the lowest `groups`: embedding, layer 0, layer 1, ...; they
  * are not computed and the slabs keep what they hold there.  At start 0; groups may thaw, and not freeze again.  Of a tied
  * embedding that is the words' part; what the output layer adds goes its own way. */

@@ -23,6 +23,16 @@ VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
     return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
 }
 
+/* What an element's turn needs, some turns before. */
+VEC void optim_fetch(const float *w, const float *grad, float *const state[3], size_t i)
+{
+    fetch_ahead(w + i);
+    fetch_ahead(grad + i);
+    for (int k = 0; k < 3; k++)
+        if (state[k])
+            fetch_ahead(state[k] + i);
+}
+
 /* 16 floats at p are all +0: an integer's question, which no table answers otherwise. */
 VEC int optim_line_is_zero(const float *p)
 {
@@ -39,8 +49,10 @@ static void FN(optim_sgd_plain)(const optim_scalars *s, float *w, const float *g
 {
     for (size_t line = 0; line < n; line += 16) {
         const size_t end = n - line < 16 ? n : line + 16;
+        fetch_ahead(grad + line);
         if (end - line == 16 && optim_line_is_zero(grad + line))
             continue;
+        fetch_ahead(w + line);
         for (size_t i = line; i < end; i += VF) {
             vf wi = load_rest(w + i, end - i), gi = load_rest(grad + i, end - i);
             vf next = vf_fnma(vf_set1(s->rate), optim_gradient(s, wi, gi), wi);
@@ -57,6 +69,7 @@ static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, f
         return;
     }
     for (size_t i = 0; i < n; i += VF) {
+        optim_fetch(w, grad, state, i);
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
         if (state[0]) {
             vf buffer = vf_mul(vf_set1(s->momentum), load_rest(state[0] + i, n - i));
@@ -72,6 +85,7 @@ static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, 
                            size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
+        optim_fetch(w, grad, state, i);
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
         wi = vf_mul(wi, vf_set1(s->keep));
         vf m = optim_lerp(load_rest(state[0] + i, n - i), g, s->one_minus_beta1, s->beta1);
@@ -93,6 +107,7 @@ static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *gra
                               size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
+        optim_fetch(w, grad, state, i);
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
         vf v = vf_mul(vf_set1(s->beta2), load_rest(state[0] + i, n - i));
         v = vf_fma(vf_mul(vf_set1(s->one_minus_beta2), g), g, v);
@@ -116,6 +131,7 @@ static void FN(optim_adagrad)(const optim_scalars *s, float *w, const float *gra
                               size_t n)
 {
     for (size_t i = 0; i < n; i += VF) {
+        optim_fetch(w, grad, state, i);
         vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
         vf sum = vf_fma(g, g, load_rest(state[0] + i, n - i));
         store_rest(state[0] + i, n - i, sum);

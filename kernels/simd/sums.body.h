@@ -14,35 +14,40 @@ VEC void store_rest(float *p, size_t n, vf a)
         vf_store_part(p, n, a);
 }
 
+/* Of an array that is read once, from end to end, what stands FETCH_AHEAD floats further on: what the core fetches
+ * by itself ends with each page of 4 KB. */
+#define FETCH_AHEAD 1536
+
+VEC void fetch_ahead(const float *p)
+{
+    __builtin_prefetch(p + FETCH_AHEAD, 0, 2);
+}
+
 static void FN(add)(float *out, const float *a, const float *b, size_t n)
 {
     for (size_t i = 0; i < n; i += VF)
         store_rest(out + i, n - i, vf_add(load_rest(a + i, n - i), load_rest(b + i, n - i)));
 }
 
-/* Lane j of 16 sums the elements j, j+16, ...; then lane j takes lane j+8, j+4, j+2, j+1.  Squares of
- * floats are exact in double, and the zeros behind a short end add nothing. */
-static double FN(sum_squares)(const float *x, size_t n, float scale)
+/* Lane j of 16 sums the elements j, j+16, ... Squares of floats are exact in double, and the zeros behind a short
+ * end add nothing. */
+static void FN(squares)(double lane[16], const float *x, size_t n, float scale)
 {
-    vd lane[16 / VD];
+    vd sum[16 / VD];
     for (int l = 0; l < 16 / VD; l++)
-        lane[l] = vd_set1(0.0);
+        sum[l] = vd_load(lane + l * VD);
     for (size_t i = 0; i < n; i += 16) {
+        fetch_ahead(x + i);
         float scaled[16] = {0};
         for (size_t j = 0; j < 16 && i + j < n; j += VF)
             vf_store(scaled + j, vf_mul(load_rest(x + i + j, n - i - j), vf_set1(scale)));
         for (int l = 0; l < 16 / VD; l++) {
             vd v = vd_load_floats(scaled + l * VD);
-            lane[l] = vd_fma(v, v, lane[l]);
+            sum[l] = vd_fma(v, v, sum[l]);
         }
     }
-    double sum[16];
     for (int l = 0; l < 16 / VD; l++)
-        vd_store(sum + l * VD, lane[l]);
-    for (int half = 8; half >= 1; half /= 2)
-        for (int j = 0; j < half; j++)
-            sum[j] += sum[j + half];
-    return sum[0];
+        vd_store(lane + l * VD, sum[l]);
 }
 
 static bool FN(all_finite)(const float *x, size_t n)

@@ -34,7 +34,7 @@ const kernels FN(kernels) = {
     .optim_adagrad = FN(optim_adagrad),
 
     .add = FN(add),
-    .sum_squares = FN(sum_squares),
+    .squares = FN(squares),
     .all_finite = FN(all_finite),
 
     .panel_bias_max = FN(panel_bias_max),

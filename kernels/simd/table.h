@@ -83,7 +83,8 @@ struct kernels {
 
     /* ---- sums.body.h ---- */
     void (*add)(float *out, const float *a, const float *b, size_t n); /* out may be a or b */
-    double (*sum_squares)(const float *x, size_t n, float scale); /* of x*scale, in 16 lanes and one tree */
+    void (*squares)(double lane[16], const float *x, size_t n,
+                    float scale); /* of x*scale, added to lane i%16 */
     bool (*all_finite)(const float *x, size_t n);
 
     /* ---- softmax.body.h: down the columns of x; rows >= 1, `stride` floats apart, columns % 16 == 0 ---- */

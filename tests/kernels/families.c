@@ -320,7 +320,7 @@ static void optimiser(digest *d, const kernels *k, int which)
         for (size_t i = 0; i < N; i++)
             g[i] = i % 7 == 3 ? 0.0f : 4.0f * draw();
         g[11] = step == STEPS ? NAN : g[11];
-        optim_piece(t, s, step, 0.01, 0.5f, 0.75f, true, w, g, state, N);
+        optim_piece(t, s, step, 0.01, 0.5f, 0.75f, true, w, g, state, N, NULL);
     }
     digest_floats(d, w, N);
     for (int j = 0; j < states; j++) {
@@ -349,12 +349,15 @@ static void sums(digest *d, const kernels *k, int which)
     digest_floats(d, out, N);
     sums_tree(t, out, (const float *const *)part, node, PARTS, PARTS, N);
     digest_floats(d, out, N);
-    sums_squares(t, block, out, N, 0.37f);
+    sums_squares(t, block, out, N, 0.37f, NULL);
     for (int i = 0; i < BLOCKS; i++)
         take_double(d, block[i]);
     take_double(d, sums_blocks(block, BLOCKS));
-    for (size_t n = 0; n < 40; n++)
-        take_double(d, k->sum_squares(out, n, 1.25f));
+    for (size_t n = 0; n < 40; n++) {
+        block[0] = 0.0;
+        sums_squares(t, block, out, n, 1.25f, NULL);
+        take_double(d, block[0]);
+    }
     take_word(d, sums_all_finite(t, out, N));
     out[N - 1] = NAN;
     take_word(d, sums_all_finite(t, out, N));

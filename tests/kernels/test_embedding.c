@@ -99,6 +99,24 @@ static problem cut(const problem *q, const shards *p)
     return mine;
 }
 
+/* The rows that were written are those of the window's words, each once and rising. */
+static void expect_words(const embedding *m, const float *dW, const uint32_t *id, int tokens)
+{
+    sums_rows rows;
+    assert_true(embedding_written(m, dW, &rows));
+    assert_int_equal(rows.columns, m->E);
+    for (int v = 0, n = 0; v < m->V; v++) {
+        bool met = false;
+        for (int i = 0; i < tokens; i++)
+            met = met || id[i] == (uint32_t)v;
+        if (met)
+            assert_true(n < rows.rows && rows.row[n++] == (uint32_t)v);
+        if (v == m->V - 1)
+            assert_int_equal(n, rows.rows);
+    }
+    assert_false(embedding_written(m, dW + 1, &rows));
+}
+
 static void check_rank(problem *q, team *t, const shards *p)
 {
     const size_t n = (size_t)q->V * (size_t)q->E, stride = n + 3;
@@ -116,6 +134,7 @@ static void check_rank(problem *q, team *t, const shards *p)
             assert_true(same_bits("scatter", got + (size_t)i * stride, want, n));
             assert_true(got[(size_t)i * stride + n] == -12345.0f); /* beyond this node's gradient */
         }
+        expect_words(&m, got, mine.id, q->T * p->rows);
         for (int e = changed.first * q->E; e < changed.last * q->E; e++)
             got[e] = 1.0f; /* must not survive */
         for (int i = 0; i < q->T * q->B; i++)

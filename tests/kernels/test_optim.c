@@ -151,7 +151,7 @@ static run train(const optim_settings *s, const char *name, int threads, size_t 
     for (int step = 1; step <= steps; step++) {
         for (size_t i = 0; i < n; i++)
             r.grad[i] = gradient_at(step, first + i);
-        optim_piece(t, s, step, lr, scale, clip, decay, r.w, r.grad, r.state, n);
+        optim_piece(t, s, step, lr, scale, clip, decay, r.w, r.grad, r.state, n, NULL);
     }
     for (int k = -2; k < r.states; k++)
         for (size_t i = n; i < n + CANARY; i++)
@@ -245,7 +245,7 @@ static void test_not_a_number(void **state)
     const optim_settings s = {.kind = OPTIM_KIND_SGD, .clip_value = 0.5};
     float w[3] = {1, 1, 1}, *none[OPTIM_STATES_MAX] = {NULL};
     const float grad[3] = {NAN, INFINITY, -1e30f};
-    optim_piece(t, &s, 1, 1.0, 1.0f, 1.0f, true, w, grad, none, 3);
+    optim_piece(t, &s, 1, 1.0, 1.0f, 1.0f, true, w, grad, none, 3, NULL);
     assert_true(isnan(w[0]) && w[1] == 0.5f && w[2] == 1.5f);
     team_close(t);
 }
@@ -262,7 +262,7 @@ static void test_centered_constant(void **state)
     for (int i = 0; i < 8; i++)
         grad[i] = 0.1f + 0.37f * (float)i;
     for (int step = 1; step <= 400; step++)
-        optim_piece(t, &s, step, 1e-6, 1.0f, 1.0f, true, w, grad, states, 8);
+        optim_piece(t, &s, step, 1e-6, 1.0f, 1.0f, true, w, grad, states, 8, NULL);
     for (int i = 0; i < 8; i++)
         assert_true(isfinite(w[i]) && w[i] < 0.0f);
     team_close(t);
@@ -291,7 +291,7 @@ static void test_no_gradient(void **state)
                     before[i] = w[i] = has ? 1.5f : kept[i % 7];
                     grad[i] = has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
                 }
-                optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n);
+                optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n, NULL);
                 for (int i = 0; i < n; i++) {
                     const float want = grad[i] != 0 ? before[i] - 0.125f : before[i];
                     assert_memory_equal(&w[i], &want, sizeof want);
@@ -299,6 +299,42 @@ static void test_no_gradient(void **state)
             }
         team_close(t);
     }
+}
+
+/* Told which rows have a gradient, plain sgd does what it does without; so do those that move all rows. */
+static void test_few_rows(void **state)
+{
+    (void)state;
+    enum { COLUMNS = 37, ROWS = 60, ALL = COLUMNS * ROWS };
+    static const optim_settings cases[] = {
+        {.kind = OPTIM_KIND_SGD},
+        {.kind = OPTIM_KIND_SGD, .momentum = 0.9},
+        {.kind = OPTIM_KIND_SGD, .weight_decay = 0.1},
+        {.kind = OPTIM_KIND_SGD, .l1 = 0.1},
+        {.kind = OPTIM_KIND_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
+    };
+    team *t = team_open(3, kernels_select(NULL));
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (int apart = 1; apart <= 70; apart *= 3) {
+            float w[2][ALL], grad[ALL], state_of[2][2][ALL] = {0};
+            uint32_t row[ROWS];
+            sums_rows only = {.row = row, .columns = COLUMNS};
+            for (uint32_t v = 0; v < ROWS; v++)
+                if (v % (uint32_t)apart == (uint32_t)apart / 2)
+                    row[only.rows++] = v;
+            for (int i = 0; i < ALL; i++) {
+                w[0][i] = w[1][i] = weight_at((size_t)i);
+                grad[i] = i / COLUMNS % apart == apart / 2 ? gradient_at(1, (size_t)i) : 0.0f;
+            }
+            for (int told = 0; told < 2; told++) {
+                float *states[OPTIM_STATES_MAX] = {state_of[told][0], state_of[told][1], NULL};
+                optim_piece(t, &cases[c], 1, 0.25, 1.0f, 1.0f, true, w[told], grad, states, ALL,
+                            told ? &only : NULL);
+            }
+            assert_memory_equal(w[0], w[1], sizeof w[0]);
+            assert_memory_equal(state_of[0], state_of[1], sizeof state_of[0]);
+        }
+    team_close(t);
 }
 
 int main(void)
@@ -310,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_centered_constant),
         cmocka_unit_test(test_no_gradient),
+        cmocka_unit_test(test_few_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

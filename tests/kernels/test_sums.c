@@ -2,7 +2,9 @@
  *
  *   sums_tree of any cut of [0,S) into ranks' partials  ==  the tree of all leaves, as a recursion: same bits
  *   sums_squares, sums_blocks  ==  their definition (16 lanes, one tree) written apart: same bits
- *   and close to the plain sum; one bad element anywhere is found.
+ *   and close to the plain sum; one bad element anywhere is found;
+ *   of a matrix with few rows that are not zero, told which  ==  not told: same bits, and what is far from them is
+ *   not read.
  *
  * The partials are random, so that another order of additions gives other bits (asked for below: the test
  * can fail). */
@@ -157,7 +159,7 @@ static void check_squares(team *t)
 {
     for (size_t n = 1; n <= RAGGED; n += n < 70 ? 1 : n / 3) {
         double block[3] = {-1, -1, -1}, plain = 0;
-        sums_squares(t, block, ragged, n, 0.3f);
+        sums_squares(t, block, ragged, n, 0.3f, NULL);
         for (size_t i = 0, b = 0; i < n; i += BLOCK_FLOATS, b++)
             assert_true(block[b] == squares(ragged + i, n - i < BLOCK_FLOATS ? n - i : BLOCK_FLOATS, 0.3f));
         for (size_t i = 0; i < n; i++)
@@ -172,6 +174,46 @@ static void test_squares(void **state)
     (void)state;
     fill(ragged, RAGGED, 99);
     each_team(check_squares);
+}
+
+/* Rows of `columns` elements: one in `apart`, or none. */
+static void check_rows(team *t, size_t columns, int apart)
+{
+    static float x[RAGGED];
+    uint32_t row[RAGGED];
+    sums_rows only = {.row = row, .columns = columns};
+    const size_t n = RAGGED / columns * columns;
+    memset(x, 0, sizeof x);
+    for (uint32_t v = 0; apart && v < n / columns; v++)
+        if (v % (uint32_t)apart == (uint32_t)apart / 2) {
+            row[only.rows++] = v;
+            memcpy(x + v * columns, ragged + v * columns, columns * sizeof *x);
+        }
+    double told[3] = {-1, -1, -1}, all[3] = {-1, -1, -1};
+    sums_squares(t, all, x, n, 0.3f, NULL);
+    for (size_t i = 0; i < n; i++) {
+        bool near = false;
+        for (int k = 0; k < only.rows; k++)
+            near = near || (row[k] * columns < i + 16 && i < (row[k] + 1) * columns + 16);
+        x[i] = near ? x[i] : NAN;
+    }
+    sums_squares(t, told, x, n, 0.3f, &only);
+    assert_memory_equal(told, all, sizeof all);
+}
+
+static void check_few_rows(team *t)
+{
+    static const size_t columns[] = {1, 3, 16, 50, 128, 650, 4096, 5000};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        for (int apart = 0; apart < 40; apart = apart < 4 ? apart + 1 : 2 * apart)
+            check_rows(t, columns[i], apart);
+}
+
+static void test_few_rows(void **state)
+{
+    (void)state;
+    fill(ragged, RAGGED, 99);
+    each_team(check_few_rows);
 }
 
 static void test_blocks(void **state)
@@ -208,8 +250,9 @@ static void test_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),    cmocka_unit_test(test_order_shows), cmocka_unit_test(test_flush),
-        cmocka_unit_test(test_squares), cmocka_unit_test(test_blocks),      cmocka_unit_test(test_finite),
+        cmocka_unit_test(test_tree),     cmocka_unit_test(test_order_shows), cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_squares),  cmocka_unit_test(test_blocks),      cmocka_unit_test(test_finite),
+        cmocka_unit_test(test_few_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,7 +103,7 @@ static void check_case(const golden *g, team *t)
     for (int step = 1, k = 0; step <= STEPS; step++) {
         for (size_t i = 0; i < N; i++)
             grad[i] = 8.0F * (float)gradient((int)(i % PARAMETERS), step, (double)w[i]);
-        optim_piece(t, &g->settings, step, g->lr, 0.25F, 0.5F, true, w, grad, state, N);
+        optim_piece(t, &g->settings, step, g->lr, 0.25F, 0.5F, true, w, grad, state, N, NULL);
         if (step != g->step[k])
             continue;
         char what[160];

@@ -73,6 +73,7 @@ static void plan_classify(run *r, int rank, int size)
     const int T = classify_window(r->config, k->longest);
     classifier_plan(&k->model, &r->memory, r->team, &k->shape, &r->list, T, r->rows.rows, true);
     trunk_rank(&k->model.trunk, rank, size);
+    optimizer_sparse(&r->optimizer, trunk_words(&k->model.trunk));
     if (r->checked_rows > 0)
         classifier_plan(&k->checker, &r->memory, r->team, &k->shape, &r->list, T, r->checked_rows, false);
     r->carried = NULL;

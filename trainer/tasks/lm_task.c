@@ -54,6 +54,7 @@ static void plan_lm(run *r, int rank, int size)
     model_plan(&r->lm.model, a, r->team, &r->shape, &r->list, T, r->rows.rows, shards_largest(&r->rows),
                true);
     trunk_rank(&r->lm.model.trunk, rank, size);
+    optimizer_sparse(&r->optimizer, trunk_words(&r->lm.model.trunk));
     if (r->checked_rows > 0)
         model_plan(&r->lm.checker, a, r->team, &r->shape, &r->list, T, r->checked_rows, 0, false);
     r->carried = &r->lm.model.trunk;
