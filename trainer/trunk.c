@@ -107,7 +107,7 @@ void trunk_rank(trunk *m, int rank, int size)
 
 const embedding *trunk_words(const trunk *m)
 {
-    return m->shape.tied || m->summed.last > 0 ? NULL : &m->embedding;
+    return m->summed.last > 0 ? NULL : &m->embedding;
 }
 
 void trunk_freeze(trunk *m, int groups)

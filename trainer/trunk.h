@@ -67,8 +67,8 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
  * the embedding's.  Without this call any of its rows may be. */
 void trunk_rank(trunk *m, int rank, int size);
 
-/* The embedding whose scatter alone makes the gradient of encoder.weight that this rank's optimiser sees; NULL where
- * the sums hold more: other ranks' parts, or those of the output layer. */
+/* The embedding whose scatter tells in which rows the words' gradient, as this rank's optimiser sees it, is other than
+ * zero; NULL where other ranks' parts are in the sums. */
 const embedding *trunk_words(const trunk *m);
 
 /* From the next trunk_backward on nobody wants the gradients of the lowest `groups`: embedding, layer 0, layer 1, ...; they
