@@ -54,8 +54,8 @@ void embedding_slopes(const embedding *m, team *t, const float *W, const uint32_
  * into its own). */
 void embedding_scatter(embedding *m, team *t, const uint32_t *id, const float *dx, int T, int B,
                        const shards *p, embedding_rows changed, float *dW, size_t stride);
-/* The rows outside of which the gradient at dW is +0 since the last scatter, until the next one; false where that did
- * not write to dW. */
+/* The rows outside of which the gradient at dW is +0 since the last scatter, as long as the caller has changed none;
+ * good until the next scatter.  False, and *out undefined, where the last one did not write to dW. */
 bool embedding_written(const embedding *m, const float *dW, sums_rows *out);
 
 #endif

@@ -23,6 +23,7 @@
 #define TREE_B      3
 #define TREE_GROUPS 3
 #define TREE_DEPTH  320
+#define TREE_TASKS  6 /* for each thread, if there are so many: with two, the last ones left threads waiting */
 #define SUM_LEVELS  14            /* shards <= 4096: at most 13 open subtrees */
 #define TREE_ROW    (16 * TREE_B) /* floats of a row of a tile: one panel of A, one group of B */
 #define TREE_TILE   (16 * TREE_ROW)
@@ -204,7 +205,7 @@ static tree_cuts tree_cut(const gemm_tree *j)
     tree_cuts n = {0, pieces(pieces(j->pb, TREE_B), TREE_GROUPS)};
     for (int a = TREE_A; a >= TREE_A / 4; a /= 2) {
         n.a = pieces(j->pa, a);
-        if (n.a * n.b >= 6 * j->threads)
+        if (n.a * n.b >= TREE_TASKS * j->threads)
             break;
     }
     return n;

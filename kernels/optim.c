@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-#define SLICE 16384 /* elements of a task */
-#define ROWS  8     /* of a task, where only some rows have a gradient */
+#define SLICE         16384 /* elements of a task */
+#define ROWS_PER_TASK 8     /* where only some rows have a gradient */
 
 int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX])
 {
@@ -110,18 +110,18 @@ static void body(member *m, void *arg)
     }
 }
 
-/* Of plain sgd, which leaves alone what has no gradient. */
 static void rows_body(member *m, void *arg)
 {
     const job *j = arg;
     const sums_rows *r = j->only;
-    for (long i; (i = team_claim(m, pieces(r->rows, ROWS))) >= 0;)
-        for (int n = (int)i * ROWS; n < at_most((int)(i + 1) * ROWS, r->rows); n++) {
+    for (long i; (i = team_claim(m, pieces(r->rows, ROWS_PER_TASK))) >= 0;)
+        for (int n = (int)i * ROWS_PER_TASK; n < at_most((int)(i + 1) * ROWS_PER_TASK, r->rows); n++) {
             const size_t at = (size_t)r->row[n] * r->columns;
             j->step(&j->scalars, j->w + at, j->grad + at, j->state, r->columns);
         }
 }
 
+/* The kernel's own condition (optim.body.h) for leaving alone what has no gradient. */
 static bool is_plain_sgd(const job *j, const optim_settings *s)
 {
     return s->kind == OPTIM_KIND_SGD && !j->state[0] && j->scalars.weight_decay == 0.0f &&

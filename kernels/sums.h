@@ -31,8 +31,8 @@ typedef struct sums_rows {
 } sums_rows;
 
 /* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale, which is
- * finite, is applied to each element first (float).  only: NULL, or rows outside of which x is not read; the sums
- * have the same bits. */
+ * finite, is applied to each element first (float).  only: NULL, or rows outside of which x is zero; beyond the runs
+ * of 16 elements that they touch it is not read, and the sums have the same bits. */
 void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale, const sums_rows *only);
 /* The tree over block indices [0,blocks), as shards.h splits; 0 of none. */
 double sums_blocks(const double *per_block, size_t blocks);

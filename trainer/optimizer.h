@@ -38,11 +38,11 @@ typedef struct optimizer {
     size_t owned;                       /* floats of one state */
     const char *name[OPTIM_STATES_MAX]; /* "momentum_buffer", ... */
     float *state[OPTIM_STATES_MAX];
-    double *square;       /* per block of the list, in block order */
-    double *square_sent;  /* this rank's, piece after piece */
-    double *square_all;   /* all ranks' */
-    size_t *square_bytes; /* per rank */
-    const embedding *words;
+    double *square;         /* per block of the list, in block order */
+    double *square_sent;    /* this rank's, piece after piece */
+    double *square_all;     /* all ranks' */
+    size_t *square_bytes;   /* per rank */
+    const embedding *words; /* optimizer_sparse */
 } optimizer;
 
 /* Does each pattern of optim.decay_exclude name a parameter?  BAD_CONFIG names the one that does not.  Not collective. */

@@ -94,6 +94,7 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
 void trunk_rank(trunk *m, int rank, int size)
 {
     m->summed = (embedding_rows){0, 0};
+    m->alone = size == 1;
     piece own[PARAMS_MAX];
     const int n = size > 1 ? params_pieces(m->list, rank, own, PARAMS_MAX) : 0;
     const param *encoder = encoder_param(m);
@@ -107,7 +108,7 @@ void trunk_rank(trunk *m, int rank, int size)
 
 const embedding *trunk_words(const trunk *m)
 {
-    return m->summed.last > 0 ? NULL : &m->embedding;
+    return m->alone && !m->shape.tied ? &m->embedding : NULL;
 }
 
 void trunk_freeze(trunk *m, int groups)

@@ -55,6 +55,7 @@ typedef struct trunk {
     float *y[LAYERS_MAX];  /* output of a layer joined or after dropout; NULL: the layer's own h */
     float *gradient[2];    /* (T,B,max of the widths) flowing down, in turns; the first one is the output's */
     embedding_rows summed; /* rows of the embedding's gradient that are summed in place after a step */
+    bool alone;            /* no other rank's parts are in the sums */
     int frozen;            /* embedding and layers, from below, whose gradients nobody wants */
 } trunk;
 
@@ -67,8 +68,9 @@ void trunk_plan(trunk *m, arena *a, team *t, const model_shape *s, const params 
  * the embedding's.  Without this call any of its rows may be. */
 void trunk_rank(trunk *m, int rank, int size);
 
-/* The embedding whose scatter tells in which rows the words' gradient, as this rank's optimiser sees it, is other than
- * zero; NULL where other ranks' parts are in the sums. */
+/* The embedding whose scatter tells in which rows encoder.weight's gradient, as this rank's optimiser sees it, is other
+ * than zero; NULL where more is in the sums: other ranks' parts, what the output layer of a tied one adds.  NULL before
+ * trunk_rank. */
 const embedding *trunk_words(const trunk *m);
 
 /* From the next trunk_backward on nobody wants the gradients of the lowest `groups`: embedding, layer 0, layer 1, ...; they

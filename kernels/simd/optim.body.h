@@ -23,9 +23,11 @@ VEC vf optim_lerp(vf a, vf b, float weight, float one_minus_weight)
     return weight < 0.5f ? vf_fma(vf_set1(weight), d, a) : vf_fnma(vf_set1(one_minus_weight), d, b);
 }
 
-/* What an element's turn needs, some turns before. */
+/* What a line's turn needs, some turns before. */
 VEC void optim_fetch(const float *w, const float *grad, float *const state[3], size_t i)
 {
+    if (i % 16 > 0)
+        return;
     fetch_ahead(w + i);
     fetch_ahead(grad + i);
     for (int k = 0; k < 3; k++)
@@ -64,7 +66,7 @@ static void FN(optim_sgd_plain)(const optim_scalars *s, float *w, const float *g
 static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
                           size_t n)
 {
-    if (!state[0] && s->weight_decay == 0.0f && s->l1 == 0.0f) {
+    if (!state[0] && s->weight_decay == 0.0f && s->l1 == 0.0f) { /* as is_plain_sgd (optim.c) */
         FN(optim_sgd_plain)(s, w, grad, n);
         return;
     }

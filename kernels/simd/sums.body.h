@@ -20,7 +20,8 @@ VEC void store_rest(float *p, size_t n, vf a)
 
 VEC void fetch_ahead(const float *p)
 {
-    __builtin_prefetch(p + FETCH_AHEAD, 0, 2);
+    __builtin_prefetch((const void *)((uintptr_t)p + FETCH_AHEAD * sizeof *p), 0,
+                       2); /* may be beyond its end */
 }
 
 static void FN(add)(float *out, const float *a, const float *b, size_t n)

@@ -21,7 +21,7 @@
 #include "kernels/sums.h"
 #include "tests/compare.h"
 
-enum { SMAX = 20, N = 3000, RAGGED = 2 * BLOCK_FLOATS + 77 };
+enum { SMAX = 20, N = 3000, RAGGED = 2 * BLOCK_FLOATS + 77, LONG = 5 * BLOCK_FLOATS + 77 };
 
 static float leaf[SMAX][N + 1], made[SMAX][N + 1], out[N + 16];
 static double leaf_double[SMAX];
@@ -176,43 +176,47 @@ static void test_squares(void **state)
     each_team(check_squares);
 }
 
-/* Rows of `columns` elements: one in `apart`, or none. */
-static void check_rows(team *t, size_t columns, int apart)
+/* n elements in rows of `columns`: one row in `apart`, or none. What is further than 16 from any of them is NaN
+ * when the sums are told. */
+static void check_rows(team *t, size_t n, size_t columns, int apart)
 {
-    static float x[RAGGED];
+    static float x[LONG];
+    static bool near[LONG];
     uint32_t row[RAGGED];
     sums_rows only = {.row = row, .columns = columns};
-    const size_t n = RAGGED / columns * columns;
     memset(x, 0, sizeof x);
+    memset(near, 0, sizeof near);
     for (uint32_t v = 0; apart && v < n / columns; v++)
         if (v % (uint32_t)apart == (uint32_t)apart / 2) {
             row[only.rows++] = v;
-            memcpy(x + v * columns, ragged + v * columns, columns * sizeof *x);
+            fill(x + v * columns, columns, v);
+            const size_t from = v * columns < 16 ? 0 : v * columns - 16;
+            for (size_t i = from; i < (v + 1) * columns + 16 && i < n; i++)
+                near[i] = true;
         }
-    double told[3] = {-1, -1, -1}, all[3] = {-1, -1, -1};
+    double told[6] = {-1, -1, -1, -1, -1, -1}, all[6] = {-1, -1, -1, -1, -1, -1};
     sums_squares(t, all, x, n, 0.3f, NULL);
-    for (size_t i = 0; i < n; i++) {
-        bool near = false;
-        for (int k = 0; k < only.rows; k++)
-            near = near || (row[k] * columns < i + 16 && i < (row[k] + 1) * columns + 16);
-        x[i] = near ? x[i] : NAN;
-    }
+    for (size_t i = 0; i < n; i++)
+        x[i] = near[i] ? x[i] : NAN;
     sums_squares(t, told, x, n, 0.3f, &only);
     assert_memory_equal(told, all, sizeof all);
 }
 
+/* Rows of less than a lane to more than two blocks; those of 5000 and 9000 begin and end inside blocks and cover
+ * whole ones. */
 static void check_few_rows(team *t)
 {
-    static const size_t columns[] = {1, 3, 16, 50, 128, 650, 4096, 5000};
+    static const size_t columns[] = {1, 3, 16, 50, 128, 650, 4096, 5000, 9000};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        for (int apart = 0; apart < 40; apart = apart < 4 ? apart + 1 : 2 * apart)
-            check_rows(t, columns[i], apart);
+        for (int apart = 0; apart < 40; apart = apart < 4 ? apart + 1 : 2 * apart) {
+            const size_t most = columns[i] < 16 ? RAGGED : LONG;
+            check_rows(t, most / columns[i] * columns[i], columns[i], apart);
+        }
 }
 
 static void test_few_rows(void **state)
 {
     (void)state;
-    fill(ragged, RAGGED, 99);
     each_team(check_few_rows);
 }
 

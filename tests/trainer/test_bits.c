@@ -2,6 +2,7 @@
  *
  *   any kernel table  ==  any other  ==  any number of threads  ==  the rows cut among any ranks    bit for bit
  *   score of a row among others      ==  score of the same row alone                                bit for bit
+ *   an update that is told the words of the window  ==  one that reads all rows                      bit for bit
  *
  * These are rules R1 to R4 of the trainer without MPI: each rank's partial sums, one per node of the tree,
  * are combined here as the communicator combines them.  Dropout is on, sizes are odd, seven shards make a
@@ -12,7 +13,9 @@
 #include "tests/compare.h"
 #include "tests/oracle.h"
 #include "tests/trainer/net.h"
+#include "trainer/optimizer.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -209,12 +212,63 @@ static void test_row_alone(void **unused)
         }
 }
 
+/* A window of words below 30, then a step of plain SGD. told: the optimiser knows the words, and the gradients of those
+ * from 40 on, which nobody should read then, are NaN. */
+static double step_of(const oracle *o, const uint32_t *x, comm *alone, bool told, float *value)
+{
+    net n;
+    optimizer opt;
+    arena a = {0};
+    const config c = {.optim = {.name = OPTIM_SGD, .clip_norm = 0.01}};
+    net_open(&n, &(net_plan){.table = kernels_select(NULL), .threads = 2, .T = T, .B = B, .S = S, .size = 1},
+             o);
+    assert_null(trunk_words(&n.model.trunk)); /* not before it is known that no other rank adds something */
+    trunk_rank(&n.model.trunk, 0, 2);
+    assert_null(trunk_words(&n.model.trunk));
+    trunk_rank(&n.model.trunk, 0, 1);
+    optimizer_plan(&opt, &a, &c, &n.list, 0, 1);
+    optimizer_sparse(&opt, told ? trunk_words(&n.model.trunk) : NULL);
+    assert_true(arena_commit(&a));
+    optimizer_start(&opt);
+    net_train(&n, x, x, T, 0);
+    const param *p = params_find(&n.list, "encoder.weight");
+    for (size_t i = 40 * (size_t)p->cols; told && i < p->count; i++)
+        n.gradient[p->offset + i] = NAN;
+    const optimizer_pace pace = {.step = 1, .lr = 0.5, .layer_decay = 1};
+    const double norm = optimizer_step(&opt, alone, n.team, n.value, n.gradient, pace, 1.0f / (T * B));
+    memcpy(value, n.value, n.list.floats * sizeof *value);
+    arena_free(&a);
+    net_close(&n);
+    return norm;
+}
+
+static void test_words_of_window(void **unused)
+{
+    (void)unused;
+    static float value[2][V * (E + H) + 8 * LAYERS * (H + E + 2) * H + 1000];
+    uint32_t x[T * B];
+    oracle o;
+    comm *alone;
+    error e;
+    assert_int_equal(comm_alone(&alone, &e), STATUS_OK);
+    seed = 3;
+    oracle_start(&o, ORACLE_LSTM, false);
+    for (int i = 0; i < T * B; i++)
+        x[i] = draw(30);
+    const double norm = step_of(&o, x, alone, false, value[0]), told = step_of(&o, x, alone, true, value[1]);
+    assert_true(norm > 0.01 && norm == told);
+    assert_memory_equal(value[0], value[1], sizeof value[0]);
+    oracle_free(&o);
+    comm_close(alone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_threads_ranks),
         cmocka_unit_test(test_bits_differ),
         cmocka_unit_test(test_row_alone),
+        cmocka_unit_test(test_words_of_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
