@@ -110,6 +110,7 @@ static void body(member *m, void *arg)
     }
 }
 
+/* Only the rows that have a gradient. */
 static void rows_body(member *m, void *arg)
 {
     const job *j = arg;

@@ -268,37 +268,50 @@ static void test_centered_constant(void **state)
     team_close(t);
 }
 
+/* Weights that plain gradient descent must leave as they are where there is no gradient. */
+static const float kept[] = {1.5f, -0.0f, 1e-40f, -1e-39f, INFINITY, -INFINITY, 0.0f};
+
+/* Calls check once for every usable table. */
+static void each_team(int threads, void (*check)(team *t))
+{
+    int count;
+    const kernels *const *all = kernels_all(&count);
+    for (int k = 0; k < count; k++)
+        if (kernels_usable(all[k])) {
+            team *t = team_open(threads, all[k]);
+            assert_non_null(t);
+            check(t);
+            team_close(t);
+        }
+}
+
+static void check_no_gradient(team *t)
+{
+    enum { MOST = 100 };
+    const optim_settings s = {.kind = OPTIM_KIND_SGD};
+    for (int n = 1; n <= MOST; n++)
+        for (int given = 0; given < 4; given++) { /* none; the first; the last; every third */
+            float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
+            for (int i = 0; i < n; i++) {
+                const bool has =
+                    (given == 1 && i == 0) || (given == 2 && i == n - 1) || (given == 3 && i % 3 == 0);
+                before[i] = w[i] = has ? 1.5f : kept[i % 7];
+                grad[i] = has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
+            }
+            optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n, NULL);
+            for (int i = 0; i < n; i++) {
+                const float want = grad[i] != 0 ? before[i] - 0.125f : before[i];
+                assert_memory_equal(&w[i], &want, sizeof want);
+            }
+        }
+}
+
 /* Plain gradient descent leaves an element without gradient as it is, whatever stands beside it: a whole cache
  * line of such elements is skipped, which must not show. */
 static void test_no_gradient(void **state)
 {
     (void)state;
-    enum { MOST = 100 };
-    static const float kept[] = {1.5f, -0.0f, 1e-40f, -1e-39f, INFINITY, -INFINITY, 0.0f};
-    const optim_settings s = {.kind = OPTIM_KIND_SGD};
-    int count;
-    const kernels *const *all = kernels_all(&count);
-    for (int k = 0; k < count; k++) {
-        if (!kernels_usable(all[k]))
-            continue;
-        team *t = team_open(2, all[k]);
-        for (int n = 1; n <= MOST; n++)
-            for (int given = 0; given < 4; given++) { /* none; the first; the last; every third */
-                float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
-                for (int i = 0; i < n; i++) {
-                    const bool has =
-                        (given == 1 && i == 0) || (given == 2 && i == n - 1) || (given == 3 && i % 3 == 0);
-                    before[i] = w[i] = has ? 1.5f : kept[i % 7];
-                    grad[i] = has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
-                }
-                optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n, NULL);
-                for (int i = 0; i < n; i++) {
-                    const float want = grad[i] != 0 ? before[i] - 0.125f : before[i];
-                    assert_memory_equal(&w[i], &want, sizeof want);
-                }
-            }
-        team_close(t);
-    }
+    each_team(2, check_no_gradient);
 }
 
 enum { COLUMNS = 37, ROWS = 60, ALL = COLUMNS * ROWS };
@@ -307,7 +320,6 @@ enum { COLUMNS = 37, ROWS = 60, ALL = COLUMNS * ROWS };
  * other gradients when told; the others move all rows. */
 static void check_rows(team *t, const optim_settings *s, int apart, bool plain)
 {
-    static const float kept[] = {1.5f, -0.0f, 1e-40f, -1e-39f, INFINITY, -INFINITY, 0.0f};
     float w[2][ALL], grad[ALL], state_of[2][2][ALL] = {0};
     uint32_t row[ROWS];
     sums_rows only = {.row = row, .columns = COLUMNS};
@@ -327,9 +339,8 @@ static void check_rows(team *t, const optim_settings *s, int apart, bool plain)
     assert_memory_equal(state_of[0], state_of[1], sizeof state_of[0]);
 }
 
-static void test_few_rows(void **state)
+static void check_few_rows(team *t)
 {
-    (void)state;
     static const optim_settings cases[] = {
         {.kind = OPTIM_KIND_SGD},
         {.kind = OPTIM_KIND_SGD, .momentum = 0.9},
@@ -337,17 +348,15 @@ static void test_few_rows(void **state)
         {.kind = OPTIM_KIND_SGD, .l1 = 0.1},
         {.kind = OPTIM_KIND_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8},
     };
-    int count;
-    const kernels *const *all = kernels_all(&count);
-    for (int k = 0; k < count; k++) {
-        if (!kernels_usable(all[k]))
-            continue;
-        team *t = team_open(3, all[k]);
-        for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
-            for (int apart = 0; apart <= 27; apart = apart ? 3 * apart : 1)
-                check_rows(t, &cases[c], apart, c == 0);
-        team_close(t);
-    }
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (int apart = 0; apart <= 27; apart = apart ? 3 * apart : 1)
+            check_rows(t, &cases[c], apart, c == 0);
+}
+
+static void test_few_rows(void **state)
+{
+    (void)state;
+    each_team(3, check_few_rows);
 }
 
 int main(void)

@@ -212,6 +212,8 @@ static void test_row_alone(void **unused)
         }
 }
 
+enum { VALUES = 30000 }; /* at least those of an LSTM */
+
 /* A window of words below 30, then a step of plain SGD. told: the optimiser knows the words, and the gradients of those
  * from 40 on, which nobody should read then, are NaN. */
 static double step_of(const oracle *o, const uint32_t *x, comm *alone, bool told, float *value)
@@ -236,6 +238,7 @@ static double step_of(const oracle *o, const uint32_t *x, comm *alone, bool told
         n.gradient[p->offset + i] = NAN;
     const optimizer_pace pace = {.step = 1, .lr = 0.5, .layer_decay = 1};
     const double norm = optimizer_step(&opt, alone, n.team, n.value, n.gradient, pace, 1.0f / (T * B));
+    assert_true(n.list.floats <= VALUES);
     memcpy(value, n.value, n.list.floats * sizeof *value);
     arena_free(&a);
     net_close(&n);
@@ -245,7 +248,7 @@ static double step_of(const oracle *o, const uint32_t *x, comm *alone, bool told
 static void test_words_of_window(void **unused)
 {
     (void)unused;
-    static float value[2][V * (E + H) + 8 * LAYERS * (H + E + 2) * H + 1000];
+    static float value[2][VALUES];
     uint32_t x[T * B];
     oracle o;
     comm *alone;
