@@ -274,6 +274,17 @@ void team_step(team *t, int64_t step, uint64_t tokens, trace_phase phase)
 }
 
 /* The next place of a share that is not empty yet, which is m's current one then; -1 when all are. */
+/* The counter's value before it moves on. A locked instruction waits until all that the task before has written is in
+ * the cache; a thread alone has nobody to agree with. */
+static long take(const member *m, atomic_long *counter)
+{
+    if (m->size > 1)
+        return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    const long i = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, i + 1, memory_order_relaxed);
+    return i;
+}
+
 static long claim_place(member *m, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
@@ -285,7 +296,7 @@ static long claim_place(member *m, long tasks)
         }
         if (atomic_load_explicit(&taken[owner].value, memory_order_relaxed) >= m->share)
             continue; /* looks first: a failed claim would take the line from its owner */
-        long i = atomic_fetch_add_explicit(&taken[owner].value, 1, memory_order_relaxed);
+        const long i = take(m, &taken[owner].value);
         if (i < m->share)
             return i;
     }
