@@ -69,12 +69,12 @@ void dense_forward(dense *d, team *t, const float *W, const float *b, const floa
     team_run(t, forward_body, &j);
 }
 
-/* Row of W where panel i of the outputs begins. */
-static size_t tree_row(const void *shape, int i, int *valid)
+/* Rows of W of half a panel of the outputs. */
+static gemm_rows tree_rows(const void *shape, int i, int half)
 {
     const dense *d = shape;
-    *valid = at_most(16, d->N - 16 * i);
-    return (size_t)i * 16;
+    const int row = at_most(16 * i + 8 * half, d->N);
+    return (gemm_rows){(size_t)row, at_most(8, d->N - row)};
 }
 
 static void pack_backward(member *m, const job *j)
@@ -136,11 +136,10 @@ void dense_backward(dense *d, team *t, const float *W, const float *x, const flo
                          .pb = PAD16(d->K) / 16,
                          .a = d->panels_dy,
                          .b = d->panels_x,
-                         .row = tree_row,
+                         .rows = tree_rows,
                          .shape = d,
-                         .c = dW,
-                         .ldc = (size_t)d->K,
-                         .stride = stride,
-                         .N = d->K};
+                         .c = {dW},
+                         .N = {d->K},
+                         .stride = stride};
     team_run(t, backward_body, &j);
 }

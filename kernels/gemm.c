@@ -89,6 +89,19 @@ void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const
     }
 }
 
+void gemm_pack_shards_part(float *panel, int column, int columns, const float *x, size_t ld, const shards *p,
+                           int T)
+{
+    for (int s = p->first; s < p->first + p->count; s++) {
+        int first, last;
+        shard_rows(p, s, &first, &last);
+        for (int t = 0; t < T; t++)
+            for (int b = first; b < last; b++, panel += 16)
+                memcpy(panel + column, x + ((size_t)t * (size_t)p->rows + (size_t)b) * ld,
+                       (size_t)columns * sizeof *panel);
+    }
+}
+
 static int depth_blocks(const gemm_job *j)
 {
     return at_least(1, pieces(j->K, JOB_DEPTH));
@@ -190,7 +203,7 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task)
                          j->b + (size_t)p * panel + (size_t)k0 * 16, panel,
                          j->c + (size_t)t.m0 * j->ldc + (size_t)p * 16, j->ldc,
                          kb == 0 ? j->start : GEMM_CONTINUE, j->bias ? j->bias + (size_t)p * 16 : NULL,
-                         extra);
+                         &extra);
         }
     }
 }
@@ -263,12 +276,51 @@ typedef struct tree_leaf {
     float *level;
 } tree_leaf;
 
-/* The place in C of panel a of A and group g of B, of `valid` rows and `columns` columns. */
-static float *tree_place(const gemm_tree *j, int node, int g, int a, int *valid, int *columns)
+/* Columns of matrix i of C that come from group g of B: `n` of them (or fewer than one), from column `at` of the matrix
+ * on, and from column `from` of the group. */
+typedef struct tree_columns {
+    int n, at, from;
+} tree_columns;
+
+static tree_columns tree_columns_of(const gemm_tree *j, int g, int i)
 {
-    const int b = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1);
-    *columns = (end < j->N ? end : j->N) - b;
-    return j->c + (size_t)node * j->stride + j->row(j->shape, a, valid) * j->ldc + b;
+    const int begin = 16 * group_begin(j, g), end = 16 * group_begin(j, g + 1), before = i == 0 ? 0 : j->N[0],
+              first = at_least(begin, before);
+    return (tree_columns){at_most(end, before + j->N[i]) - first, first - before, first - begin};
+}
+
+static float *tree_place(const gemm_tree *j, int node, int i, size_t row, int column)
+{
+    return j->c[i] + (size_t)node * j->stride + row * (size_t)j->N[i] + column;
+}
+
+/* Where the product goes from the registers: 16 rows of whole panels in one matrix; else NULL. */
+static float *tree_straight(const gemm_tree *j, int node, int a, int g, size_t *ldc)
+{
+    const int whole = 16 * (group_begin(j, g + 1) - group_begin(j, g));
+    const gemm_rows low = j->rows(j->shape, a, 0), high = j->rows(j->shape, a, 1);
+    if (low.valid < 8 || high.valid < 8 || high.first != low.first + 8)
+        return NULL;
+    for (int i = 0; i < 2; i++) {
+        const tree_columns columns = tree_columns_of(j, g, i);
+        *ldc = (size_t)j->N[i];
+        if (columns.n == whole)
+            return tree_place(j, node, i, low.first, columns.at);
+    }
+    return NULL;
+}
+
+static void tree_write(const gemm_tree *j, int node, int a, int g, const float *sum)
+{
+    for (int half = 0; half < 2; half++, sum += 8 * TREE_ROW) {
+        const gemm_rows rows = j->rows(j->shape, a, half);
+        for (int i = 0; i < 2; i++) {
+            const tree_columns columns = tree_columns_of(j, g, i);
+            for (int r = 0; r < rows.valid && columns.n > 0; r++)
+                memcpy(tree_place(j, node, i, rows.first + (size_t)r, columns.at),
+                       sum + r * TREE_ROW + columns.from, (size_t)columns.n * sizeof *sum);
+        }
+    }
 }
 
 /* A tile of a leaf, by rows [k0, k1) of its shard. */
@@ -282,21 +334,15 @@ static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *
                         .runs = ahead != NULL,
                         .run_floats = (size_t)(k1 - k0) * 16,
                         .merges = last ? leaf->merges : 0,
-                        .below = TREE_LEVEL};
-    int valid = 0, columns = 0;
-    float *c = written ? tree_place(j, leaf->node, g, a, &valid, &columns) : NULL;
-    const bool full = valid == 16 && columns == 16 * panels;
-    if (full) {
-        extra.out = c;
-        extra.out_row = j->ldc;
-        extra.out_panel = 16;
-    }
+                        .below = TREE_LEVEL,
+                        .out_panel = 16};
+    if (written)
+        extra.out = tree_straight(j, leaf->node, a, g, &extra.out_row);
     const gemm_also_function product = by_openblas[GEMM_DW] ? gemm_blas_also : k->gemm_also;
     product(16, panels, k1 - k0, j->a + (size_t)a * panel + at, 1, 16, j->b + (size_t)b * panel + at, panel,
-            tile, TREE_ROW, k0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, extra);
-    const float *sum = tile - (size_t)extra.merges * TREE_LEVEL;
-    for (int i = 0; !full && i < valid; i++)
-        memcpy(c + (size_t)i * j->ldc, sum + i * TREE_ROW, (size_t)columns * sizeof *c);
+            tile, TREE_ROW, k0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, &extra);
+    if (written && !extra.out)
+        tree_write(j, leaf->node, a, g, tile - (size_t)extra.merges * TREE_LEVEL);
 }
 
 /* All tiles of a leaf: a chain over K for each element.  `next`: the operands of the leaf to come. */
@@ -370,8 +416,6 @@ void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, fl
     _Alignas(64) float level[SUM_LEVELS][16];
     const shards *p = j->p;
     const float *a = j->a + (size_t)i * gemm_panel(j->T * p->rows);
-    int valid;
-    const size_t row0 = j->row(j->shape, i, &valid);
     for (int n = 0; n < p->nodes; n++) {
         int open = 0;
         for (int s = p->node[n].first; s < p->node[n].last; s++) {
@@ -386,8 +430,12 @@ void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, fl
                     level[open - 1][c] += level[open][c];
             }
         }
-        memcpy(sums + (size_t)n * stride + row0, level[0], (size_t)valid * sizeof *sums);
-        if (again)
-            memcpy(again + (size_t)n * stride + row0, level[0], (size_t)valid * sizeof *again);
+        for (int half = 0; half < 2; half++) {
+            const gemm_rows rows = j->rows(j->shape, i, half);
+            const size_t to = (size_t)n * stride + rows.first, bytes = (size_t)rows.valid * sizeof *sums;
+            memcpy(sums + to, level[0] + 8 * half, bytes);
+            if (again)
+                memcpy(again + to, level[0] + 8 * half, bytes);
+        }
     }
 }

@@ -35,12 +35,12 @@ typedef void (*gemm_function)(int M, int P, int K, const float *a, size_t a_row,
                               size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias);
 typedef void (*gemm_also_function)(int M, int P, int K, const float *a, size_t a_row, size_t a_k,
                                    const float *b, size_t b_panel, float *c, size_t c_row, gemm_start start,
-                                   const float *bias, gemm_extra extra);
+                                   const float *bias, const gemm_extra *extra);
 void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_panel,
                float *c, size_t c_row, gemm_start start, const float *bias);
 void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                    gemm_extra extra);
+                    const gemm_extra *extra);
 
 /* ---- panels ---- */
 
@@ -61,6 +61,9 @@ void gemm_pack_columns(float *panel, size_t stride, const float *W, size_t ld, i
  * order that gemm_tree wants: [shard][time][row of the shard]. Panels packed together read whole pieces of
  * a row. */
 void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T);
+/* The same for part of one panel: columns [column, column + columns). */
+void gemm_pack_shards_part(float *panel, int column, int columns, const float *x, size_t ld, const shards *p,
+                           int T);
 
 /* ---- C = start + A B ---- */
 
@@ -81,18 +84,26 @@ void gemm_job_task(const kernels *k, const gemm_job *j, long task);
 
 /* ---- C = tree over shards of A^T B ---- */
 
+/* Rows of C that come from half a panel of A, its columns 16i + 8 half .. 16i + 8 half + 7: the first one, and how
+ * many of them are real. */
+typedef struct gemm_rows {
+    size_t first;
+    int valid;
+} gemm_rows;
+
 typedef struct gemm_tree {
     const shards *p;
     int T;
     int threads;        /* that share its tasks: sizes depend on it, results do not */
     int pa, pb;         /* panels of A and of B */
     const float *a, *b; /* panels by gemm_pack_shards */
-    /* Where rows of C that come from panel i of A begin, and how many of the 16 are real. */
-    size_t (*row)(const void *shape, int i, int *valid);
+    gemm_rows (*rows)(const void *shape, int i, int half);
     const void *shape;
-    float *c; /* node n at c + n*stride */
-    size_t ldc, stride;
-    int N; /* true columns of B, at most 16 pb */
+    /* C is one matrix (M,N[0]), or two side by side: B's first N[0] columns belong to c[0], the next N[1] to c[1]
+     * (N[1] 0: there is no second). Node n is at c[i] + n*stride. */
+    float *c[2];
+    int N[2]; /* together at most 16 pb */
+    size_t stride;
 } gemm_tree;
 
 long gemm_tree_tasks(const gemm_tree *j);

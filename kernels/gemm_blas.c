@@ -37,17 +37,17 @@ void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, co
 
 void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                    gemm_extra extra)
+                    const gemm_extra *extra)
 {
     gemm_blas(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias);
     for (int i = 0; i < M; i++) {
-        float *row = c + (size_t)i * c_row, *out = extra.out ? extra.out + (size_t)i * extra.out_row
-                                                             : row - (size_t)extra.merges * extra.below;
-        const size_t out_panel = extra.out ? extra.out_panel : 16;
+        float *row = c + (size_t)i * c_row, *out = extra->out ? extra->out + (size_t)i * extra->out_row
+                                                              : row - (size_t)extra->merges * extra->below;
+        const size_t out_panel = extra->out ? extra->out_panel : 16;
         for (int j = 0; j < 16 * P; j++) {
             float sum = row[j];
-            for (int m = 1; m <= extra.merges; m++)
-                sum = row[j - (ptrdiff_t)((size_t)m * extra.below)] + sum;
+            for (int m = 1; m <= extra->merges; m++)
+                sum = row[j - (ptrdiff_t)((size_t)m * extra->below)] + sum;
             out[(size_t)(j / 16) * out_panel + (size_t)(j % 16)] = sum;
         }
     }

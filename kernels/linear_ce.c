@@ -187,7 +187,7 @@ static void make_logits(member *m, const ce_job *j, const ce_chunk *c)
         extra.far = true;
         m->k->gemm_also(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
                         l->input + (size_t)panel0 * panel, panel, unused, TASK_PANELS * 16, GEMM_ZERO, NULL,
-                        extra);
+                        &extra);
         for (int p = panel0; p < panel1; p++)
             m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0), j->b + v0, words);
     }

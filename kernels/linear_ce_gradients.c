@@ -128,7 +128,7 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, const 
             pack_strip(j, v0, words, h, columns, s->weights);
             m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, t->panel0, v0),
                             panel, s->product[i * STRIP], DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO,
-                            NULL, extra);
+                            NULL, &extra);
         }
     }
     for (int i = t->panel0 * 16; i < at_most(t->panel1 * 16, c->n); i++) {
@@ -208,7 +208,7 @@ static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, cons
         k->gemm_also(last - first, at->panels, shard_tokens(j, s),
                      block + (size_t)first * block_stride(l) + shard_token(j, s) - c->first, block_stride(l),
                      1, shard_panels(j, c, at->group, s), gemm_panel(l->capacity), tile + first * GROUP,
-                     GROUP, GEMM_ZERO, NULL, extra);
+                     GROUP, GEMM_ZERO, NULL, &extra);
     }
 }
 

@@ -57,7 +57,7 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     *r = (recurrent){
         .cell = cell, .I = I, .H = H, .T = T, .B = B, .Ip = PAD16(I), .Hp = PAD16(H), .training = training};
     const size_t rows = (size_t)T * (size_t)B;
-    const int gates = cell->gates * r->Hp;
+    const int gates = 16 * panels_of(r);
     for (int s = 0; s < cell->states; s++)
         plan_floats(a, s == 0 ? "state h" : "state c", &r->state[s], (size_t)B, r->Hp);
     plan_floats(a, "h before the window", &r->before_h, (size_t)B, r->Hp);
@@ -78,8 +78,9 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
         plan_floats(a, "c", &r->c, rows + (size_t)B, r->Hp);
     plan_floats(a, "carry", &r->carry, (size_t)B, r->Hp);
     plan_panels(a, "gates in panels", &r->panels[PANELS_GATES], gates, T * B);
-    plan_panels(a, "x in panels", &r->panels[PANELS_X], r->Ip, T * B);
-    plan_panels(a, "h in panels", &r->panels[PANELS_H], r->Hp, T * B);
+    plan_panels(a, "x in panels", &r->panels[PANELS_X], x_and_h(cell) ? I + H : I, T * B);
+    if (!x_and_h(cell))
+        plan_panels(a, "h in panels", &r->panels[PANELS_H], H, T * B);
     for (int i = 0; i < body->parts; i++) {
         if (body->part[i].of_extra)
             plan_panels(a, "kept, in panels", &r->panels[PANELS_EXTRA], r->Hp, T * B);
@@ -92,23 +93,34 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
 
 /* ---- forward ---- */
 
+/* Panel i of weights (gates,n): its columns are rows of W. */
+static void pack_gates(const kernels *k, const recurrent *r, float *packed, const float *W, int n, int i)
+{
+    const float *row[16] = {NULL};
+    for (int half = 0; half < 2; half++) {
+        const panel_half from = half_of(r, i, half);
+        for (int j = 0; j < from.valid; j++)
+            row[8 * half + j] = W + (half_row(r, &from) + (size_t)j) * (size_t)n;
+    }
+    k->gemm_pack_rows(packed + (size_t)i * gemm_panel(n), row, n);
+}
+
 static void pack_forward(member *m, const window *w, int i)
 {
     const recurrent *r = w->r;
     const cell_body *body = r->cell->body;
-    const size_t H = (size_t)r->H, I = (size_t)r->I;
-    int gate, unit, valid;
-    panel_place(r, i, &gate, &unit);
-    const size_t row = panel_row(r, i, &valid);
-    const bool split = body->splits_bias && gate >= body->part[body->parts - 1].first;
-    gemm_pack_rows(m->k, r->w_ih + (size_t)i * gemm_panel(r->I), w->weights->w_ih + row * I, I, valid, r->I);
-    gemm_pack_rows(m->k, r->w_hh + (size_t)i * gemm_panel(r->H), w->weights->w_hh + row * H, H, valid, r->H);
-    for (int j = 0; j < valid; j++) {
-        const float b_hh = w->weights->b_hh[row + (size_t)j];
-        r->bias[i * 16 + j] =
-            split ? w->weights->b_ih[row + (size_t)j] : w->weights->b_ih[row + (size_t)j] + b_hh;
-        if (split)
-            r->bias_rec[unit * 16 + j] = b_hh;
+    pack_gates(m->k, r, r->w_ih, w->weights->w_ih, r->I, i);
+    pack_gates(m->k, r, r->w_hh, w->weights->w_hh, r->H, i);
+    for (int half = 0; half < 2; half++) {
+        const panel_half from = half_of(r, i, half);
+        const float *b_ih = w->weights->b_ih + half_row(r, &from),
+                    *b_hh = w->weights->b_hh + half_row(r, &from);
+        const bool split = body->splits_bias && from.gate >= body->part[body->parts - 1].first;
+        for (int j = 0; j < from.valid; j++) {
+            r->bias[i * 16 + half * 8 + j] = split ? b_ih[j] : b_ih[j] + b_hh[j];
+            if (split)
+                r->bias_rec[from.first + j] = b_hh[j];
+        }
     }
 }
 
@@ -224,11 +236,11 @@ static void pack_backward(const recurrent *r, float *packed, const float *W, int
 {
     const size_t panel = gemm_panel(16 * panels_of(r));
     const int columns = at_most(16 * PACK_PANELS, n - 16 * i);
-    for (int q = 0; q < panels_of(r); q++) {
-        int valid;
-        const size_t row = panel_row(r, q, &valid);
-        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 256, panel,
-                          W + row * (size_t)n + (size_t)i * 16, (size_t)n, columns, valid, 16 - valid);
+    for (int q = 0; q < 2 * panels_of(r); q++) {
+        const panel_half from = half_of(r, q / 2, q % 2);
+        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 128, panel,
+                          W + half_row(r, &from) * (size_t)n + (size_t)i * 16, (size_t)n, columns, from.valid,
+                          8 - from.valid);
     }
 }
 

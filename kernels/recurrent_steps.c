@@ -12,7 +12,8 @@
 #define MERGE_LEAST      4
 #define MERGE_BLOCKS     6
 #define PIECE_BYTES      (128u << 10)
-#define TO_AND_FRO_BYTES (5u << 18)   /* an L2 cache of 1 MB and a bit */
+#define TILE_ROWS        (MERGE_BLOCKS * CELL_ROWS) /* at most */
+#define TO_AND_FRO_BYTES (5u << 18)                 /* an L2 cache of 1 MB and a bit */
 #define KEPT_BYTES       (512u << 10) /* weights that L2 keeps beside what a step reads and writes */
 
 static const float *h_before(const window *w, int t)
@@ -36,7 +37,7 @@ static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
     for (int p = 0; p < body->parts; p++) {
         const cell_part *part = &body->part[p];
         for (int g = part->first; g < part->first + part->gates; g++)
-            tile.gate[g] = r->gates + row_at(w, t, b0) * row_gates + (size_t)panel_at(r, part, g, unit) * 16;
+            tile.gate[g] = r->gates + row_at(w, t, b0) * row_gates + gate_column(r, p, g, unit);
     }
     tile.bias = r->bias_rec + (size_t)unit * 16;
     tile.h_prev = h_before(w, t) + in_step;
@@ -63,6 +64,47 @@ static void tile_prefetch(const cell_tile *tile, int gates)
     for (int g = 0; g < gates; g++)
         for (int m = 0; m < tile->rows; m++)
             __builtin_prefetch(tile->gate[g] + (size_t)m * tile->gate_ld, 1);
+}
+
+/* Gates of narrow units (window.h), as the cell sees them: 16 columns each, the last eight zero. */
+typedef struct wide_gates {
+    _Alignas(64) float gate[CELL_GATES_MAX][TILE_ROWS][16];
+} wide_gates;
+
+static bool narrow_unit(const recurrent *r, int unit)
+{
+    for (int p = 0; p < r->cell->body->parts; p++)
+        if (gate_columns(r, &r->cell->body->part[p], unit) < 16)
+            return true;
+    return false;
+}
+
+/* The tile with its gates in `room` instead of their place. */
+static cell_tile widen_gates(const kernels *k, const recurrent *r, int unit, const cell_tile *tile,
+                             wide_gates *room)
+{
+    cell_tile wide = *tile;
+    wide.gate_ld = 16;
+    for (int p = 0; p < r->cell->body->parts; p++) {
+        const cell_part *part = &r->cell->body->part[p];
+        for (int g = part->first; g < part->first + part->gates; g++) {
+            wide.gate[g] = room->gate[g][0];
+            k->widen(wide.gate[g], 16, tile->gate[g], tile->gate_ld, gate_columns(r, part, unit), tile->rows);
+        }
+    }
+    return wide;
+}
+
+/* And back to their place. */
+static void narrow_gates(const kernels *k, const recurrent *r, int unit, const cell_tile *tile,
+                         const wide_gates *room)
+{
+    for (int p = 0; p < r->cell->body->parts; p++) {
+        const cell_part *part = &r->cell->body->part[p];
+        for (int g = part->first; g < part->first + part->gates; g++)
+            k->narrow(tile->gate[g], tile->gate_ld, room->gate[g][0], 16, gate_columns(r, part, unit),
+                      tile->rows);
+    }
 }
 
 /* Where block `block` of the rows begins. */
@@ -184,7 +226,7 @@ static void multiply(const kernels *k, const window *w, const cell_task *c, cons
                        : fetch_piece(p, more ? p->b : p->next, more ? k1 : 0, k2, block - c->first, n);
             k->gemm_also(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
                          p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
-                         piece ? GEMM_CONTINUE : p->start, NULL, extra);
+                         piece ? GEMM_CONTINUE : p->start, NULL, &extra);
         }
     }
 }
@@ -224,9 +266,26 @@ static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
     }
 }
 
+/* The cell's arithmetic on a tile of step t, by way of wide gates where they are narrow. */
+static void apply(const member *m, const window *w,
+                  void (*step)(const kernels *k, int phase, const cell_tile *t), int t, int phase,
+                  const cell_task *c, int unit, const cell_tile *tile)
+{
+    if (!narrow_unit(w->r, unit)) {
+        step(m->k, phase, tile);
+        clear_absent(w, t, c->b0, tile);
+        return;
+    }
+    wide_gates room;
+    const cell_tile wide = widen_gates(m->k, w->r, unit, tile, &room);
+    step(m->k, phase, &wide);
+    clear_absent(w, t, c->b0, &wide);
+    narrow_gates(m->k, w->r, unit, tile, &room);
+}
+
 void window_forward_task(member *m, const window *w, int s, int phase, long task)
 {
-    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * CELL_GATES_MAX * 16];
+    _Alignas(64) float rec[TILE_ROWS * CELL_GATES_MAX * 16];
     const recurrent *r = w->r;
     const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
@@ -240,25 +299,26 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &body->part[p];
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)c.b0 * (size_t)r->Hp;
-        const size_t panel = gemm_panel(r->H), panels = (size_t)part->gates * panel;
-        const float *weights = r->w_hh + (size_t)panel_at(r, part, part->first, 0) * panel;
+        const size_t panel = gemm_panel(r->H);
+        const float *next = c.next < 0 ? NULL : r->w_hh + (size_t)panel_at(r, p, c.next) * panel;
         const cell_product product = {.a = a,
-                                      .b = weights + (size_t)c.unit * panels,
+                                      .b = r->w_hh + (size_t)panel_at(r, p, c.unit) * panel,
                                       .lda = (size_t)r->Hp,
                                       .panel = panel,
                                       .ldc = tile.rec_ld,
-                                      .panels = part->gates,
+                                      .panels = unit_panels(r, part, c.unit),
                                       .depth = r->H,
                                       .out = out,
                                       .start = GEMM_ZERO,
-                                      .next = c.next < 0 ? NULL : weights + (size_t)c.next * panels,
-                                      .next_floats = panels};
+                                      .next = next,
+                                      .next_floats = (size_t)part->gates * panel};
         multiply(m->k, w, &c, &product);
+        for (int g = part->gates - 1; g >= 0 && product.panels < part->gates; g--) /* in place */
+            m->k->widen(out + 16 * g, tile.rec_ld, out + 8 * g, tile.rec_ld, 8, c.rows);
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
-    body->step_forward(m->k, phase, &tile);
-    clear_absent(w, t, c.b0, &tile);
+    apply(m, w, body->step_forward, t, phase, &c, c.unit, &tile);
     if (w->joined && phase == body->phases - 1)
         window_join(w, t, c.b0, c.unit, &tile);
 }
@@ -272,7 +332,7 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
     const size_t ld = (size_t)r->Hp, row_gates = gate_ld(r), panel = gemm_panel(16 * panels_of(r));
     for (int p = f->first; p < f->last; p++) {
         const cell_part *part = &r->cell->body->part[p];
-        const size_t column = (size_t)part->first * ld, depth = (size_t)part->gates * ld;
+        const size_t column = (size_t)part_begin(r, p) * 16, depth = (size_t)part_panels(r, part) * 16;
         const float *a = part->rec_grad ? r->rec_grad + row_at(w, t, c->b0) * ld
                                         : r->gates + row_at(w, t, c->b0) * row_gates + column;
         const float *weights = r->w_hh + column * 16;
@@ -296,7 +356,7 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
 
 void window_backward_task(member *m, const window *w, int s, int phase, long task)
 {
-    _Alignas(64) float rec[MERGE_BLOCKS * CELL_ROWS * BACKWARD_UNITS * 16], dh[MERGE_BLOCKS * CELL_ROWS * 16];
+    _Alignas(64) float rec[TILE_ROWS * BACKWARD_UNITS * 16], dh[TILE_ROWS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
     const cell_task c = task_of(w, s, task);
@@ -315,8 +375,6 @@ void window_backward_task(member *m, const window *w, int s, int phase, long tas
         product_through_time(m, w, f, time_of(w, from), &c, units, rec);
     else
         memset(rec, 0, (size_t)c.rows * BACKWARD_UNITS * 16 * sizeof *rec);
-    for (int u = 0; u < units; u++) {
-        r->cell->body->step_backward(m->k, phase, &tile[u]);
-        clear_absent(w, t, c.b0, &tile[u]);
-    }
+    for (int u = 0; u < units; u++)
+        apply(m, w, r->cell->body->step_backward, t, phase, &c, c.unit + u, &tile[u]);
 }

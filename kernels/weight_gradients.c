@@ -2,6 +2,8 @@
  * and h, as sums over the tree of shards (gemm.h). */
 #include "kernels/window.h"
 
+#include <string.h>
+
 /* Operands of the weight gradients: which tensors, in which order of tasks. */
 typedef struct operand {
     const float *x;
@@ -14,9 +16,9 @@ static operand operand_of(const window *w, int which)
     const recurrent *r = w->r;
     switch (which) {
     case PANELS_GATES:
-        return (operand){r->gates, r->cell->gates * r->Hp, gate_ld(r)};
+        return (operand){r->gates, 16 * panels_of(r), gate_ld(r)};
     case PANELS_X:
-        return (operand){w->x, r->Ip, (size_t)r->Ip};
+        return (operand){w->x, x_and_h(r->cell) ? PAD16(r->I + r->H) : r->Ip, (size_t)r->Ip};
     case PANELS_H:
         return (operand){h_at(w, r->reverse ? 1 : -1), r->Hp, (size_t)r->Hp};
     case PANELS_EXTRA:
@@ -34,6 +36,32 @@ long window_operand_tasks(const window *w)
     return n;
 }
 
+/* Panels of the columns of x and, behind them, of h. */
+static void pack_x_and_h(const window *w, float *panel, int first, int panels)
+{
+    const recurrent *r = w->r;
+    const int I = r->I, all = I + r->H;
+    const float *h = operand_of(w, PANELS_H).x;
+    const size_t apart = gemm_panel(w->T * w->B);
+    for (int i = first, n; i < first + panels; i += n, panel += (size_t)n * apart) {
+        const int begin = 16 * i, end = 16 * (first + panels);
+        if (begin + 16 <= I) {
+            n = at_most(end, I) / 16 - i;
+            gemm_pack_shards(panel, n, w->x + begin, (size_t)r->Ip, w->shards, w->T);
+        } else if (begin >= I && begin + 16 <= all) {
+            n = at_most(end, all) / 16 - i;
+            gemm_pack_shards(panel, n, h + (begin - I), (size_t)r->Hp, w->shards, w->T);
+        } else { /* of both, or the last one */
+            const int of_x = at_least(0, I - begin), of_h = at_most(16, all - begin) - of_x;
+            n = 1;
+            memset(panel, 0, (size_t)(w->T * w->B) * 16 * sizeof *panel);
+            if (of_x > 0)
+                gemm_pack_shards_part(panel, 0, of_x, w->x + begin, (size_t)r->Ip, w->shards, w->T);
+            gemm_pack_shards_part(panel, of_x, of_h, h + (begin + of_x - I), (size_t)r->Hp, w->shards, w->T);
+        }
+    }
+}
+
 void window_operand(member *m, const window *w, long task)
 {
     (void)m;
@@ -42,8 +70,11 @@ void window_operand(member *m, const window *w, long task)
         const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
         if (task < tasks) {
             const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
-            gemm_pack_shards(w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B),
-                             at_most(PACK_PANELS, rest), o.x + first * 16, o.ld, w->shards, w->T);
+            float *panel = w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B);
+            if (i == PANELS_X && x_and_h(w->r->cell))
+                pack_x_and_h(w, panel, first, at_most(PACK_PANELS, rest));
+            else
+                gemm_pack_shards(panel, at_most(PACK_PANELS, rest), o.x + first * 16, o.ld, w->shards, w->T);
             return;
         }
         task -= tasks;
@@ -67,8 +98,7 @@ long window_tree_tasks(const window *w)
  * another gradient. */
 static float *sums_again(const window *w, int panel)
 {
-    const cell_part *part = part_of(w->r, panel);
-    return part->rec_grad ? NULL : w->b_hh;
+    return w->r->cell->body->part[part_of(w->r, panel)].rec_grad ? NULL : w->b_hh;
 }
 
 void window_tree(member *m, const window *w, long task)
@@ -90,15 +120,16 @@ void window_tree(member *m, const window *w, long task)
     }
 }
 
-static size_t tree_row(const void *shape, int i, int *valid)
+static gemm_rows tree_rows(const void *shape, int i, int half)
 {
     const struct tree_rows *rows = shape;
-    return panel_row(rows->r, rows->first_panel + i, valid);
+    const panel_half from = half_of(rows->r, rows->first_panel + i, half);
+    return (gemm_rows){half_row(rows->r, &from), from.valid};
 }
 
-/* Gradient of rows of the weights: panels of gates from `first` on, times an operand. */
-static void add_tree(window *w, int first, int panels, const float *a, int b, int N, float *c, float *sums,
-                     size_t stride)
+/* Gradient of rows of the weights: panels of gates from `first` on, times an operand of N columns. */
+static gemm_tree *add_tree(window *w, int first, int panels, const float *a, int b, int N, float *c,
+                           float *sums, size_t stride)
 {
     const int i = w->trees++;
     w->rows[i] = (struct tree_rows){w->r, first};
@@ -110,12 +141,12 @@ static void add_tree(window *w, int first, int panels, const float *a, int b, in
                              .pb = PAD16(N) / 16,
                              .a = a,
                              .b = w->r->panels[b],
-                             .row = tree_row,
+                             .rows = tree_rows,
                              .shape = &w->rows[i],
-                             .c = c,
-                             .ldc = (size_t)N,
-                             .stride = stride,
-                             .N = N};
+                             .c = {c},
+                             .N = {N},
+                             .stride = stride};
+    return &w->tree[i];
 }
 
 void window_plan_trees(window *w, const recurrent_gradients *g)
@@ -124,13 +155,19 @@ void window_plan_trees(window *w, const recurrent_gradients *g)
     const cell_body *body = r->cell->body;
     const float *gates = r->panels[PANELS_GATES];
     w->b_hh = g->b_hh;
-    add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
+    gemm_tree *tree = add_tree(w, 0, panels_of(r), gates, PANELS_X, r->I, g->w_ih, g->b_ih, g->stride);
+    if (x_and_h(r->cell)) {
+        tree->pb = PAD16(r->I + r->H) / 16;
+        tree->c[1] = g->w_hh;
+        tree->N[1] = r->H;
+        return;
+    }
     for (int p = 0; p < body->parts; p++) {
         const cell_part *part = &body->part[p];
-        const int first = part->first * units_of(r);
+        const int first = part_begin(r, p);
         const float *a =
             part->rec_grad ? r->panels[PANELS_REC_GRAD] : gates + (size_t)first * gemm_panel(w->T * w->B);
-        add_tree(w, first, part->gates * units_of(r), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H,
-                 g->w_hh, part->rec_grad ? g->b_hh : NULL, g->stride);
+        add_tree(w, first, part_panels(r, part), a, part->of_extra ? PANELS_EXTRA : PANELS_H, r->H, g->w_hh,
+                 part->rec_grad ? g->b_hh : NULL, g->stride);
     }
 }

@@ -15,6 +15,13 @@
 
 enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS };
 
+/* All gates' gradients are multiplied by x and by h alike: panels of x then hold the columns of both, without
+ * padding between. */
+static inline bool x_and_h(const cell_kind *cell)
+{
+    return cell->body->parts == 1;
+}
+
 /* The tasks of a step: band after band, in a band unit after unit, with a unit run after run of its rows. */
 typedef struct step_plan {
     int units;       /* groups of 16 hidden units of a task */
@@ -71,16 +78,48 @@ static inline long pack_tasks(int columns)
     return pieces(columns / 16, PACK_PANELS);
 }
 
+/* The last 16 hidden units are narrow if half of them are padding: two of the part's gates then share a panel, so
+ * that no product multiplies zeros (200 units: a thirteenth of the gates' columns would be padding). */
+static inline bool narrow_part(const recurrent *r, const cell_part *part)
+{
+    return part->gates % 2 == 0 && r->Hp - r->H >= 8;
+}
+
+/* How many columns a gate of these 16 hidden units has, and the part's panels of them. */
+static inline int gate_columns(const recurrent *r, const cell_part *part, int unit)
+{
+    return unit == units_of(r) - 1 && narrow_part(r, part) ? 8 : 16;
+}
+
+static inline int unit_panels(const recurrent *r, const cell_part *part, int unit)
+{
+    return part->gates * gate_columns(r, part, unit) / 16;
+}
+
+static inline int part_panels(const recurrent *r, const cell_part *part)
+{
+    return part->gates * (units_of(r) - 1) + unit_panels(r, part, units_of(r) - 1);
+}
+
+/* The part's first panel; of the part behind the last one: how many there are. */
+static inline int part_begin(const recurrent *r, int part)
+{
+    int panel = 0;
+    for (int p = 0; p < part; p++)
+        panel += part_panels(r, &r->cell->body->part[p]);
+    return panel;
+}
+
 static inline int panels_of(const recurrent *r)
 {
-    return r->cell->gates * units_of(r);
+    return part_begin(r, r->cell->body->parts);
 }
 
 /* Floats from one row of gates to the next: never a multiple of a page, or the rows of a tile would fight
  * for the same lines of the L1 cache (H = 1024: a fifth slower). */
 static inline size_t gate_ld(const recurrent *r)
 {
-    const size_t columns = (size_t)(r->cell->gates * r->Hp);
+    const size_t columns = (size_t)panels_of(r) * 16;
     return columns % 512 == 0 ? columns + 16 : columns;
 }
 
@@ -89,36 +128,48 @@ static inline int valid_of(int n, int panel)
     return at_most(16, n - 16 * panel);
 }
 
-static inline const cell_part *part_of(const recurrent *r, int panel)
+static inline int part_of(const recurrent *r, int panel)
 {
-    const cell_part *part = &r->cell->body->part[0];
-    while (panel >= (part->first + part->gates) * units_of(r))
+    int part = 0;
+    while (panel >= part_begin(r, part + 1))
         part++;
     return part;
 }
 
-/* Which gate and which 16 hidden units panel i of the gates' columns holds. */
-static inline void panel_place(const recurrent *r, int i, int *gate, int *unit)
+/* What half of a panel of the gates' columns holds: `valid` hidden units from `first` on of a gate, zeros behind
+ * them. */
+typedef struct panel_half {
+    int gate, first, valid;
+} panel_half;
+
+static inline panel_half half_of(const recurrent *r, int panel, int half)
 {
-    const cell_part *part = part_of(r, i);
-    i -= part->first * units_of(r);
-    *gate = part->first + i % part->gates;
-    *unit = i / part->gates;
+    const int p = part_of(r, panel), i = panel - part_begin(r, p);
+    const cell_part *part = &r->cell->body->part[p];
+    const int unit = i / part->gates, place = i % part->gates;
+    const bool narrow = gate_columns(r, part, unit) == 8;
+    const int gate = narrow ? 2 * place + half : place,
+              first = at_most(16 * unit + (narrow ? 0 : 8 * half), r->H);
+    return (panel_half){part->first + gate, first, at_most(8, r->H - first)};
 }
 
-/* Panel of the gates' columns that holds this gate of these 16 hidden units. */
-static inline int panel_at(const recurrent *r, const cell_part *part, int gate, int unit)
+/* Row of the weights where a half begins. */
+static inline size_t half_row(const recurrent *r, const panel_half *half)
 {
-    return part->first * units_of(r) + unit * part->gates + gate - part->first;
+    return (size_t)half->gate * (size_t)r->H + (size_t)half->first;
 }
 
-/* Row of the weights where panel i begins, and how many of its 16 rows are real. */
-static inline size_t panel_row(const recurrent *r, int i, int *valid)
+/* The first panel of these 16 hidden units in a part of the gates' columns. */
+static inline int panel_at(const recurrent *r, int part, int unit)
 {
-    int gate, unit;
-    panel_place(r, i, &gate, &unit);
-    *valid = valid_of(r->H, unit);
-    return (size_t)gate * (size_t)r->H + (size_t)unit * 16;
+    return part_begin(r, part) + unit * r->cell->body->part[part].gates;
+}
+
+/* Column where a gate of the part begins that belongs to these 16 hidden units. */
+static inline size_t gate_column(const recurrent *r, int part, int gate, int unit)
+{
+    const cell_part *p = &r->cell->body->part[part];
+    return (size_t)(16 * panel_at(r, part, unit) + (gate - p->first) * gate_columns(r, p, unit));
 }
 
 static inline size_t row_at(const window *w, int t, int b)

@@ -11,6 +11,7 @@
 
 #include "kernels/simd/gru.body.h"
 #include "kernels/simd/lstm.body.h"
+#include "kernels/simd/narrow.body.h"
 #include "kernels/simd/rnn.body.h"
 
 #include "kernels/simd/sums.body.h"

@@ -223,7 +223,7 @@ static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
 
 static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                           size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                          gemm_extra extra)
+                          const gemm_extra *extra)
 {
     const int by_rows = a_k == 1, widest = by_rows ? GEMM_PANELS : BY_COLUMNS;
     const int groups = (P + widest - 1) / widest;
@@ -234,22 +234,20 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
         const int most = FN(gemm_rows)[narrow + (group < wide_groups) - 1];
         tiles += (M + most - 1) / most;
     }
-    const gemm_fetch fetch = FN(gemm_fetch_plan)(&extra, tiles, K);
-    if (!extra.out) {
-        extra.out = c - (size_t)extra.merges * extra.below;
-        extra.out_row = c_row;
-        extra.out_panel = 16;
-    }
+    const gemm_fetch fetch = FN(gemm_fetch_plan)(extra, tiles, K);
+    float *const out = extra->out ? extra->out : c - (size_t)extra->merges * extra->below;
+    const size_t out_row = extra->out ? extra->out_row : c_row,
+                 out_panel = extra->out ? extra->out_panel : 16;
     gemm_tile_call call = {.K = K,
                            .a_stride = a_stride,
                            .b_panel = b_panel,
                            .c_row = c_row,
                            .start = start,
                            .ahead_step = fetch.step,
-                           .merges = extra.merges,
-                           .below = extra.below,
-                           .out_row = extra.out_row,
-                           .out_panel = extra.out_panel};
+                           .merges = extra->merges,
+                           .below = extra->below,
+                           .out_row = out_row,
+                           .out_panel = out_panel};
     int number = 0;
     for (int group = 0, p = 0; group < groups; group++) {
         const int panels = narrow + (group < wide_groups), most = FN(gemm_rows)[panels - 1];
@@ -260,15 +258,15 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
         for (int block = 0, m = 0; block < blocks; block++, number++) {
             const int rows = low + (block < high_blocks), run = number / fetch.sharers;
             const size_t offset = (size_t)(number % fetch.sharers) * (size_t)K * fetch.step;
-            const bool more = run < extra.runs && offset < extra.run_floats;
+            const bool more = run < extra->runs && offset < extra->run_floats;
             call.a = a + (size_t)m * a_row;
             call.c = c + (size_t)m * c_row + 16 * (size_t)p;
-            call.out = extra.out + (size_t)m * extra.out_row + (size_t)p * extra.out_panel;
+            call.out = out + (size_t)m * out_row + (size_t)p * out_panel;
             if (more)
-                call.ahead = extra.ahead + (size_t)run * extra.apart + offset;
-            for (int i = 0; extra.far && i < rows; i++)
+                call.ahead = extra->ahead + (size_t)run * extra->apart + offset;
+            for (int i = 0; extra->far && i < rows; i++)
                 for (int q = 0; q < panels; q++)
-                    __builtin_prefetch(call.out + (size_t)i * extra.out_row + (size_t)q * extra.out_panel, 1);
+                    __builtin_prefetch(call.out + (size_t)i * out_row + (size_t)q * out_panel, 1);
             tile[rows - 1][more](&call);
             m += rows;
         }
@@ -279,7 +277,7 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
 static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                      size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias)
 {
-    FN(gemm_also)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, (gemm_extra){0});
+    FN(gemm_also)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, &(gemm_extra){0});
 }
 
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)

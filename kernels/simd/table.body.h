@@ -26,6 +26,9 @@ const kernels FN(kernels) = {
     .rnn_relu_forward = FN(rnn_relu_forward),
     .rnn_relu_backward = FN(rnn_relu_backward),
 
+    .widen = FN(widen),
+    .narrow = FN(narrow),
+
     .dropout = FN(dropout),
 
     .optim_sgd = FN(optim_sgd),

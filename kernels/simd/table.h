@@ -19,9 +19,11 @@ typedef enum {
     GEMM_CONTINUE, /* with C: the next block of k */
 } gemm_start;
 
-/* What a product does besides. */
+/* What a product does besides. Members of 8 bytes come first: where the compiler sets several at once to zero, none
+ * is then put together from two stores, and a load of such a one would wait until all stores before it are in the
+ * cache. */
 typedef struct gemm_extra {
-    /* Meanwhile it asks for what comes next to be fetched into the L2 cache: so many runs (0: nothing) of
+    /* Meanwhile it asks for what comes next to be fetched into the L2 cache: `runs` runs (0: nothing) of
      * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
      * over the steps as can be, for a line with every k would keep the core's few pending misses busy, and
      * the product's own operands would wait; runs beyond the number of register tiles are left out, and a
@@ -29,16 +31,15 @@ typedef struct gemm_extra {
      * row with each k: run_floats are then the rows' and `apart` is from line to line, and a run is all one
      * tile's. */
     const float *ahead;
-    int runs;
     size_t run_floats, apart, step;
-    /* C is the top of a stack of sums, each `below` floats before the next one: so many times it is added
+    /* C is the top of a stack of sums, each `below` floats before the next one: `merges` times it is added
      * to the sum below it, c[-below] + c, which is then the top. */
-    int merges;
     size_t below;
     /* Where the result goes, in rows out_row apart and panels of 16 columns out_panel apart; NULL: to C, or to
      * the top of the stack.  It overlaps no operand.  C is left undefined if the result goes elsewhere. */
     float *out;
     size_t out_row, out_panel;
+    int runs, merges;
     bool far; /* what is written was last seen long ago, or by another core: it is asked for in time */
 } gemm_extra;
 
@@ -61,7 +62,7 @@ struct kernels {
     /* The same, and what `extra` says. */
     void (*gemm_also)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                       size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
-                      gemm_extra extra);
+                      const gemm_extra *extra);
     /* One panel from rows of W: b[k*16 + j] = row[j][k], k < K; a NULL row gives zeros. */
     void (*gemm_pack_rows)(float *b, const float *const row[16], int K);
 
@@ -71,6 +72,13 @@ struct kernels {
     cell_function gru_before_forward_gates, gru_before_forward_new, gru_before_backward_new,
         gru_before_backward_gates;
     cell_function rnn_tanh_forward, rnn_tanh_backward, rnn_relu_forward, rnn_relu_backward;
+
+    /* ---- narrow.body.h ---- */
+    /* to (rows,16) = from (rows,columns), columns 8 or 16, zeros behind them; `to` may be `from` or stand less than 16
+     * floats behind it. */
+    void (*widen)(float *to, size_t to_ld, const float *from, size_t from_ld, int columns, int rows);
+    /* to (rows,columns) = from (rows,16) without what is behind. */
+    void (*narrow)(float *to, size_t to_ld, const float *from, size_t from_ld, int columns, int rows);
 
     /* ---- dropout.body.h ---- */
     /* y[unit] = x[unit] * (k >= limit ? scale : 0), unit < n, k the upper 24 bits of the unit's word

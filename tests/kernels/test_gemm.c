@@ -200,7 +200,7 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
                               .out_row = elsewhere ? out_row : 0,
                               .out_panel = elsewhere ? out_panel : 0,
                               .far = way & 32};
-    also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, start, bias, extra);
+    also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, start, bias, &extra);
     plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, start, bias);
     for (size_t i = 0; i < M; i++)
         for (size_t j = 0; j < N; j++) {
@@ -300,13 +300,25 @@ static void test_gemm_job_tasks(void **state)
 
 typedef struct rows_shape {
     int M;
+    bool apart; /* the panels' second halves hold the second half of the rows */
 } rows_shape;
 
-static size_t natural_row(const void *arg, int i, int *valid)
+static gemm_rows rows_of(const void *arg, int i, int half)
 {
     const rows_shape *s = arg;
-    *valid = s->M - 16 * i < 16 ? s->M - 16 * i : 16;
-    return (size_t)i * 16;
+    if (s->apart) {
+        const int first = s->M / 2 * half + 8 * i, left = s->M / 2 * (half + 1) - first;
+        return (gemm_rows){(size_t)first, left < 8 ? left : 8};
+    }
+    const int row = 16 * i + 8 * half, left = s->M - row;
+    return (gemm_rows){(size_t)row, left < 0 ? 0 : left < 8 ? left : 8};
+}
+
+/* The column of A that makes row i of C. */
+static int column_of(const rows_shape *s, int i)
+{
+    const int in_half = s->apart ? i % (s->M / 2) : i;
+    return s->apart ? in_half / 8 * 16 + in_half % 8 + 8 * (i / (s->M / 2)) : i;
 }
 
 /* x (T,rows,lda), y (T,rows,ldb): sum over the shards [a,b), element (i,j) of the product or column sum i
@@ -329,12 +341,17 @@ static float tree_sum(const float *x, size_t lda, const float *y, size_t ldb, co
     return chain;
 }
 
-static void check_tree(const kernels *k, int T, int B, int S, int rank, int size, int M, int N)
+/* C (M,N), or two matrices (M,N0) and (M,N-N0); the second one and the sums that are wanted twice may have another
+ * place. */
+static void check_tree(const kernels *k, int T, int B, int S, int rank, int size, int M, int N, int N0,
+                       bool apart)
 {
     shards p;
     shards_init(&p, B, S, rank, size);
-    const size_t rows = (size_t)T * (size_t)p.rows, lda = (size_t)PAD16(M), ldb = (size_t)PAD16(N);
-    const size_t ldc = (size_t)N, stride = (size_t)M * ldc + 2, sums_stride = (size_t)M + 1;
+    const rows_shape from = {M, apart};
+    const size_t rows = (size_t)T * (size_t)p.rows,
+                 lda = (size_t)PAD16(apart ? 2 * ((M / 2 + 7) / 8 * 8) : M), ldb = (size_t)PAD16(N);
+    const size_t stride = (size_t)M * (size_t)N + 2, sums_stride = (size_t)M + 1;
     float *x = random_floats(rows * lda), *y = random_floats(rows * ldb);
     const size_t panel = gemm_panel(T * p.rows);
     float *a = random_floats(lda / 16 * panel), *b = random_floats(ldb / 16 * panel);
@@ -342,12 +359,19 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
           *again = random_floats((size_t)p.nodes * sums_stride);
     for (size_t i = 0; i < lda / 16; i++)
         gemm_pack_shards(a + i * panel, 1, x + i * 16, lda, &p, T);
-    gemm_pack_shards(b, (int)ldb / 16, y, ldb, &p, T);
+    for (size_t i = 0; i < ldb / 16; i++) { /* in two ways */
+        const int part = (int)(5 * i % 17);
+        gemm_pack_shards(b + i * panel, 1, y + i * 16, ldb, &p, T);
+        float *again_b = random_floats(panel);
+        gemm_pack_shards_part(again_b, 0, part, y + i * 16, ldb, &p, T);
+        gemm_pack_shards_part(again_b, part, 16 - part, y + i * 16 + part, ldb, &p, T);
+        assert_true(same_bits("part by part", again_b, b + i * panel, rows * 16));
+        free(again_b);
+    }
     for (int n = 0; n < p.nodes; n++) {
-        c[(size_t)n * stride + (size_t)M * ldc] = CANARY;
+        c[(size_t)n * stride + (size_t)(M * N)] = CANARY;
         sums[(size_t)n * sums_stride + (size_t)M] = again[(size_t)n * sums_stride + (size_t)M] = CANARY;
     }
-    rows_shape natural = {M};
     gemm_tree j = {.p = &p,
                    .T = T,
                    .threads = T, /* whatever it says */
@@ -355,12 +379,11 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
                    .pb = (int)ldb / 16,
                    .a = a,
                    .b = b,
-                   .row = natural_row,
-                   .shape = &natural,
-                   .c = c,
-                   .ldc = ldc,
-                   .stride = stride,
-                   .N = N};
+                   .rows = rows_of,
+                   .shape = &from,
+                   .c = {c, c + M * N0},
+                   .N = {N0, N - N0},
+                   .stride = stride};
     float *scratch = aligned_alloc(64, gemm_tree_scratch(p.count));
     for (long task = 0; task < gemm_tree_tasks(&j); task++)
         gemm_tree_task(k, &j, task, scratch);
@@ -370,15 +393,17 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
     for (int n = 0; n < p.nodes; n++) {
         const shard_node node = p.node[n];
         for (int i = 0; i < M; i++) {
+            const int column = column_of(&from, i);
             assert_true(sums[(size_t)n * sums_stride + (size_t)i] ==
-                        tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, -1));
-            assert_true(i / 16 % 3 == 0 || again[(size_t)n * sums_stride + (size_t)i] ==
-                                               sums[(size_t)n * sums_stride + (size_t)i]);
+                        tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, column, -1));
+            assert_true(column / 16 % 3 == 0 || again[(size_t)n * sums_stride + (size_t)i] ==
+                                                    sums[(size_t)n * sums_stride + (size_t)i]);
             for (int q = 0; q < N; q++)
-                assert_true(c[(size_t)n * stride + (size_t)i * ldc + (size_t)q] ==
-                            tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, i, q));
+                assert_true(
+                    c[(size_t)n * stride + (size_t)(q < N0 ? i * N0 + q : M * N0 + i * (N - N0) + q - N0)] ==
+                    tree_sum(x, lda, y, ldb, &p, T, node.first, node.last, column, q));
         }
-        assert_true(c[(size_t)n * stride + (size_t)M * ldc] == CANARY);
+        assert_true(c[(size_t)n * stride + (size_t)(M * N)] == CANARY);
         assert_true(sums[(size_t)n * sums_stride + (size_t)M] == CANARY);
         assert_true(again[(size_t)n * sums_stride + (size_t)M] == CANARY);
     }
@@ -393,14 +418,16 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
 
 static void trees(const kernels *k)
 {
-    check_tree(k, 3, 9, 4, 0, 1, 20, 50);
-    check_tree(k, 2, 13, 13, 0, 1, 37, 16);
-    check_tree(k, 4, 11, 6, 1, 2, 16, 33); /* two maximal subtrees */
-    check_tree(k, 1, 1, 1, 0, 1, 1, 1);
-    check_tree(k, 35, 20, 4, 0, 1, 90, 150); /* several blocks of both operands */
-    check_tree(k, 170, 9, 4, 1, 2, 40, 120); /* shards that are read in pieces */
-    check_tree(k, 170, 11, 6, 1, 2, 32, 96); /* two nodes of whole tiles */
-    check_tree(k, 2, 5, 2, 0, 1, 600, 500);  /* the largest tasks */
+    check_tree(k, 3, 9, 4, 0, 1, 20, 50, 50, false);
+    check_tree(k, 2, 13, 13, 0, 1, 37, 16, 16, false);
+    check_tree(k, 4, 11, 6, 1, 2, 16, 33, 33, false); /* two maximal subtrees */
+    check_tree(k, 1, 1, 1, 0, 1, 1, 1, 1, false);
+    check_tree(k, 35, 20, 4, 0, 1, 90, 150, 70, false); /* several blocks of both operands */
+    check_tree(k, 170, 9, 4, 1, 2, 40, 120, 120, true); /* shards that are read in pieces */
+    check_tree(k, 170, 11, 6, 1, 2, 32, 96, 48,
+               false); /* two nodes of whole tiles, two matrices of whole groups */
+    check_tree(k, 3, 9, 4, 0, 1, 22, 50, 3, true);      /* a group of panels in both matrices */
+    check_tree(k, 2, 5, 2, 0, 1, 600, 500, 100, false); /* the largest tasks */
 }
 
 static void test_gemm_tree(void **state)
