@@ -26,35 +26,35 @@ static float *extra_at(const window *w, int t)
     return w->r->extra + (w->r->training ? row_at(w, t, 0) * (size_t)w->r->Hp : 0);
 }
 
-/* Rows b0 .. b0+rows-1, hidden units 16*unit .. 16*unit+15 of step t. */
-static cell_tile tile_at(const window *w, int t, int b0, int rows, int unit)
+/* Rows b0 .. b0+rows-1, hidden units 16*unit .. 16*unit+15 of step t.  Member by member to its place: a copy in larger
+ * pieces would wait until all that the task before has written is in the cache (README.md). */
+static void tile_at(cell_tile *tile, const window *w, int t, int b0, int rows, int unit)
 {
     const recurrent *r = w->r;
     const cell_body *body = r->cell->body;
     const size_t ld = (size_t)r->Hp, row_gates = gate_ld(r);
     const size_t in_step = (size_t)b0 * ld + (size_t)unit * 16, at = row_at(w, t, 0) * ld + in_step;
-    cell_tile tile = {.rows = rows, .gate_ld = row_gates, .ld = ld};
+    *tile = (cell_tile){.rows = rows, .gate_ld = row_gates, .ld = ld};
     for (int p = 0; p < body->parts; p++) {
         const cell_part *part = &body->part[p];
         for (int g = part->first; g < part->first + part->gates; g++)
-            tile.gate[g] = r->gates + row_at(w, t, b0) * row_gates + gate_column(r, p, g, unit);
+            tile->gate[g] = r->gates + row_at(w, t, b0) * row_gates + gate_column(r, p, g, unit);
     }
-    tile.bias = r->bias_rec + (size_t)unit * 16;
-    tile.h_prev = h_before(w, t) + in_step;
-    tile.h = r->h + at;
+    tile->bias = r->bias_rec + (size_t)unit * 16;
+    tile->h_prev = h_before(w, t) + in_step;
+    tile->h = r->h + at;
     if (body->has_c) { /* without backward c is updated in place */
-        tile.c_prev = r->training ? c_at(w, time_before(w, t)) + in_step : r->state[1] + in_step;
-        tile.c = r->training ? c_at(w, t) + in_step : r->state[1] + in_step;
+        tile->c_prev = r->training ? c_at(w, time_before(w, t)) + in_step : r->state[1] + in_step;
+        tile->c = r->training ? c_at(w, t) + in_step : r->state[1] + in_step;
     }
     if (body->has_extra)
-        tile.extra = extra_at(w, t) + in_step;
+        tile->extra = extra_at(w, t) + in_step;
     if (w->dh) {
-        tile.dh = w->dh + row_at(w, t, b0) * w->ld + (size_t)(w->column + unit * 16);
-        tile.dh_ld = w->ld;
-        tile.carry = r->carry + in_step;
-        tile.dgate_rec = r->rec_grad ? r->rec_grad + at : NULL;
+        tile->dh = w->dh + row_at(w, t, b0) * w->ld + (size_t)(w->column + unit * 16);
+        tile->dh_ld = w->ld;
+        tile->carry = r->carry + in_step;
+        tile->dgate_rec = r->rec_grad ? r->rec_grad + at : NULL;
     }
-    return tile;
 }
 
 /* The gates were last written by another thread or long ago: ask for them before the product instead of
@@ -291,7 +291,8 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
     const cell_task c = task_of(w, s, task);
-    cell_tile tile = tile_at(w, t, c.b0, c.rows, c.unit);
+    cell_tile tile;
+    tile_at(&tile, w, t, c.b0, c.rows, c.unit);
     tile_prefetch(&tile, r->cell->gates);
     for (int p = f->first; p < f->last; p++)
         tile.rec_ld += (size_t)body->part[p].gates * 16;
@@ -364,7 +365,7 @@ void window_backward_task(member *m, const window *w, int s, int phase, long tas
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     cell_tile tile[BACKWARD_UNITS];
     for (int u = 0; u < units; u++) {
-        tile[u] = tile_at(w, t, c.b0, c.rows, c.unit + u);
+        tile_at(&tile[u], w, t, c.b0, c.rows, c.unit + u);
         tile_prefetch(&tile[u], r->cell->gates);
         if (w->joined)
             window_split(w, c.unit + u, &tile[u], dh);

@@ -16,7 +16,6 @@
 #define CELL_GATES_MAX 4
 
 typedef struct cell_tile {
-    int rows;
     size_t rec_ld, gate_ld, dh_ld, ld;
     const float *rec;
     float *gate[CELL_GATES_MAX];
@@ -27,6 +26,7 @@ typedef struct cell_tile {
     const float *dh;  /* gradient by h from above */
     float *carry;     /* element-wise gradient of the next step by c (lstm) or h (gru), then this step's */
     float *dgate_rec; /* gru: gradient by the recurrent part of n */
+    int rows;         /* last: see gemm_extra (table.h) */
 } cell_tile;
 
 typedef void (*cell_function)(const cell_tile *t);
