@@ -28,8 +28,11 @@ typedef struct cell_part {
 
 typedef struct cell_phase {
     int first, last; /* parts whose products (backward: gradients times weights) the phase needs */
+    int gate, gates; /* gates [gate, gate + gates) are written; others' tasks may be reading the rest */
     bool this_step;  /* backward: gradients of this time step, not of the next */
 } cell_phase;
+
+typedef void (*cell_step)(const kernels *k, int phase, const cell_tile *t);
 
 typedef struct cell_body {
     int parts, phases;
@@ -38,8 +41,7 @@ typedef struct cell_body {
     bool has_c;       /* keeps a cell state c */
     bool has_extra;   /* keeps `extra` for backward or for a later phase */
     bool splits_bias; /* the recurrent bias of the last part stays apart */
-    void (*step_forward)(const kernels *k, int phase, const cell_tile *t);
-    void (*step_backward)(const kernels *k, int phase, const cell_tile *t);
+    cell_step step_forward, step_backward;
 } cell_body;
 
 extern const cell_body cell_rnn_tanh, cell_rnn_relu, cell_lstm, cell_gru, cell_gru_before;

@@ -74,7 +74,9 @@ static void shard_rows(const shards *p, int s, int *first, int *last)
     *last = shard_row(p->B, p->S, s + 1) - p->row0;
 }
 
-void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T)
+/* Columns [column, column + columns) of so many panels. */
+static inline void pack_shards(float *panel, int panels, int column, int columns, const float *x, size_t ld,
+                               const shards *p, int T)
 {
     const size_t stride = gemm_panel(T * p->rows);
     for (int s = p->first; s < p->first + p->count; s++) {
@@ -84,22 +86,21 @@ void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const
             const float *from = x + ((size_t)t * (size_t)p->rows + (size_t)first) * ld;
             for (int b = first; b < last; b++, from += ld, panel += 16)
                 for (int i = 0; i < panels; i++)
-                    memcpy(panel + (size_t)i * stride, from + 16 * i, 16 * sizeof *panel);
+                    memcpy(panel + (size_t)i * stride + column, from + 16 * i,
+                           (size_t)columns * sizeof *panel);
         }
     }
+}
+
+void gemm_pack_shards(float *panel, int panels, const float *x, size_t ld, const shards *p, int T)
+{
+    pack_shards(panel, panels, 0, 16, x, ld, p, T); /* of constant size: one move */
 }
 
 void gemm_pack_shards_part(float *panel, int column, int columns, const float *x, size_t ld, const shards *p,
                            int T)
 {
-    for (int s = p->first; s < p->first + p->count; s++) {
-        int first, last;
-        shard_rows(p, s, &first, &last);
-        for (int t = 0; t < T; t++)
-            for (int b = first; b < last; b++, panel += 16)
-                memcpy(panel + column, x + ((size_t)t * (size_t)p->rows + (size_t)b) * ld,
-                       (size_t)columns * sizeof *panel);
-    }
+    pack_shards(panel, 1, column, columns, x, ld, p, T);
 }
 
 static int depth_blocks(const gemm_job *j)
@@ -281,8 +282,8 @@ typedef struct tree_leaf {
     float *level;
 } tree_leaf;
 
-/* Columns of matrix i of C that come from group g of B: `n` of them (or fewer than one), from column `at` of the matrix
- * on, and from column `from` of the group. */
+/* Columns of matrix i of C that come from group g of B: `n` of them, none if that is less than one, from column
+ * `at` of the matrix on, and from column `from` of the group. */
 typedef struct tree_columns {
     int n, at, from;
 } tree_columns;

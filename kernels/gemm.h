@@ -11,7 +11,7 @@
  * weights once a window, activations once for dW.
  *
  * gemm_job:   C (M,16P) = start + A (M,K) B (K,16P)                          A and C by rows
- * gemm_tree:  C (M,N) for each node of the rank's shards = the tree sum over its shards s of
+ * gemm_tree:  C (M,N), or two side by side, for each node of the rank's shards = the tree sum over its shards s of
  *             sum over the k of s of A[k,:]^T B[k,:]         k = (time outside, row inside), both in panels
  *
  * Threads: these functions run in one thread of a team and allocate nothing. */

@@ -70,6 +70,8 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     plan_floats(a, "recurrent bias", &r->bias_rec, 1, r->Hp);
     if (body->has_extra)
         plan_floats(a, "kept by the cell", &r->extra, training ? rows : (size_t)B, r->Hp);
+    if (!team_reserve(t, window_step_scratch()))
+        arena_refuse(a);
     if (!training)
         return;
     if (!team_reserve(t, gemm_tree_scratch(B)))

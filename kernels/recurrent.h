@@ -65,14 +65,16 @@ typedef struct recurrent {
     int steps;       /* T of the last forward */
     float *before_h; /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
     float *behind_h; /* (B,Hp) directly behind it, for h_{t+1} of a layer that is reversed */
-    float *gates;    /* (T,B,G*Hp and a little) input products, then activations, then gradients (cell.h) */
-    float *c;        /* (T+1,B,Hp) */
-    float *extra;    /* (T,B,Hp) what else the cell keeps; one step only if not for training */
-    float *rec_grad; /* (T,B,Hp) gradients of a part that has its own */
-    float *carry;    /* (B,Hp) element-wise gradient from step to step */
+    float *
+        gates; /* (T,B,G*Hp at most and a little) input products, then activations, then gradients (cell.h) */
+    float *c;  /* (T+1,B,Hp) */
+    float *extra;       /* (T,B,Hp) what else the cell keeps; one step only if not for training */
+    float *rec_grad;    /* (T,B,Hp) gradients of a part that has its own */
+    float *carry;       /* (B,Hp) element-wise gradient from step to step */
     float *w_ih, *w_hh; /* packed: panels of gates in forward, of inputs and of units in backward */
     float *bias, *bias_rec;
-    float *panels[5]; /* operands of the weight gradients in panels: gates, x, h, extra, rec_grad */
+    /* operands of the weight gradients in panels: gates, x (or x and h in one run), h, extra, rec_grad; NULL: none */
+    float *panels[5];
 } recurrent;
 
 /* Registers its memory in a.  training = false plans nothing for backward. */

@@ -71,6 +71,11 @@ typedef struct wide_gates {
     _Alignas(64) float gate[CELL_GATES_MAX][TILE_ROWS][16];
 } wide_gates;
 
+size_t window_step_scratch(void)
+{
+    return sizeof(wide_gates);
+}
+
 static bool narrow_unit(const recurrent *r, int unit)
 {
     for (int p = 0; p < r->cell->body->parts; p++)
@@ -95,13 +100,15 @@ static cell_tile widen_gates(const kernels *k, const recurrent *r, int unit, con
     return wide;
 }
 
-/* And back to their place. */
-static void narrow_gates(const kernels *k, const recurrent *r, int unit, const cell_tile *tile,
-                         const wide_gates *room)
+/* And those that the phase writes back to their place. */
+static void narrow_gates(const kernels *k, const recurrent *r, const cell_phase *f, int unit,
+                         const cell_tile *tile, const wide_gates *room)
 {
     for (int p = 0; p < r->cell->body->parts; p++) {
         const cell_part *part = &r->cell->body->part[p];
-        for (int g = part->first; g < part->first + part->gates; g++)
+        const int first = at_least(part->first, f->gate),
+                  last = at_most(part->first + part->gates, f->gate + f->gates);
+        for (int g = first; g < last; g++)
             k->narrow(tile->gate[g], tile->gate_ld, room->gate[g][0], 16, gate_columns(r, part, unit),
                       tile->rows);
     }
@@ -185,8 +192,9 @@ typedef struct cell_product {
     int panels, depth;
     float *out;
     gemm_start start;
-    const float *next; /* the same panels of the task to come, NULL if none will */
-    size_t next_floats;
+    const float *next; /* the panels of the task to come, NULL if none will */
+    int next_panels;
+    size_t next_floats; /* of a task of one block */
 } cell_product;
 
 /* What a task of one block fetches while it multiplies: its share of the next unit's panels, unless they are
@@ -200,13 +208,14 @@ static gemm_extra fetch_unit(const window *w, const cell_task *c, const cell_pro
     return (gemm_extra){.ahead = p->next + (size_t)c->first * share, .runs = 1, .run_floats = share};
 }
 
-/* What block i of n fetches in a task of several: some panels of the piece to come, rows [k0, k1). */
-static gemm_extra fetch_piece(const cell_product *p, const float *panels, int k0, int k1, int i, int n)
+/* What block i of n fetches in a task of several: some of the `panels` from `from` on, rows [k0, k1). */
+static gemm_extra fetch_piece(const cell_product *p, const float *from, int panels, int k0, int k1, int i,
+                              int n)
 {
-    if (!panels || i >= p->panels)
+    if (!from || i >= panels)
         return (gemm_extra){0};
-    return (gemm_extra){.ahead = panels + (size_t)i * p->panel + (size_t)k0 * 16,
-                        .runs = pieces(p->panels - i, n),
+    return (gemm_extra){.ahead = from + (size_t)i * p->panel + (size_t)k0 * 16,
+                        .runs = pieces(panels - i, n),
                         .run_floats = (size_t)(k1 - k0) * 16,
                         .apart = (size_t)n * p->panel};
 }
@@ -223,7 +232,8 @@ static void multiply(const kernels *k, const window *w, const cell_task *c, cons
             const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
             const gemm_extra extra =
                 n == 1 ? fetch_unit(w, c, p)
-                       : fetch_piece(p, more ? p->b : p->next, more ? k1 : 0, k2, block - c->first, n);
+                       : fetch_piece(p, more ? p->b : p->next, more ? p->panels : p->next_panels,
+                                     more ? k1 : 0, k2, block - c->first, n);
             k->gemm_also(rows, p->panels, k1 - k0, p->a + (size_t)row * p->lda + k0, p->lda, 1,
                          p->b + (size_t)k0 * 16, p->panel, p->out + (size_t)row * p->ldc, p->ldc,
                          piece ? GEMM_CONTINUE : p->start, NULL, &extra);
@@ -243,7 +253,7 @@ void window_find_all(window *w)
 
 /* After a phase of step t: what the tile's rows have left at times at which they do not exist becomes zero;
  * in backward the gradients, in forward the state. */
-static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
+static void clear_absent(const window *w, const cell_phase *f, int t, int b0, const cell_tile *tile)
 {
     const recurrent *r = w->r;
     if (t >= w->all_from && t < w->all_to)
@@ -258,7 +268,7 @@ static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
                 memset(tile->c + at, 0, bytes);
             continue;
         }
-        for (int g = 0; g < r->cell->gates; g++)
+        for (int g = f->gate; g < f->gate + f->gates; g++)
             memset(tile->gate[g] + (size_t)m * tile->gate_ld, 0, bytes);
         memset(tile->carry + at, 0, bytes);
         if (tile->dgate_rec)
@@ -266,21 +276,22 @@ static void clear_absent(const window *w, int t, int b0, const cell_tile *tile)
     }
 }
 
-/* The cell's arithmetic on a tile of step t, by way of wide gates where they are narrow. */
-static void apply(const member *m, const window *w,
-                  void (*step)(const kernels *k, int phase, const cell_tile *t), int t, int phase,
-                  const cell_task *c, int unit, const cell_tile *tile)
+/* A phase of the cell's arithmetic on a tile of step t, by way of wide gates where they are narrow. */
+static void apply(member *m, const window *w, cell_step step, int phase, int t, const cell_task *c, int unit,
+                  const cell_tile *tile)
 {
+    const cell_body *body = w->r->cell->body;
+    const cell_phase *f = w->dh ? &body->backward[phase] : &body->forward[phase];
     if (!narrow_unit(w->r, unit)) {
         step(m->k, phase, tile);
-        clear_absent(w, t, c->b0, tile);
+        clear_absent(w, f, t, c->b0, tile);
         return;
     }
-    wide_gates room;
-    const cell_tile wide = widen_gates(m->k, w->r, unit, tile, &room);
+    wide_gates *room = team_scratch(m, sizeof *room);
+    const cell_tile wide = widen_gates(m->k, w->r, unit, tile, room);
     step(m->k, phase, &wide);
-    clear_absent(w, t, c->b0, &wide);
-    narrow_gates(m->k, w->r, unit, tile, &room);
+    clear_absent(w, f, t, c->b0, &wide);
+    narrow_gates(m->k, w->r, f, unit, tile, room);
 }
 
 void window_forward_task(member *m, const window *w, int s, int phase, long task)
@@ -302,6 +313,7 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
         const float *a = (part->of_extra ? extra_at(w, t) : h_before(w, t)) + (size_t)c.b0 * (size_t)r->Hp;
         const size_t panel = gemm_panel(r->H);
         const float *next = c.next < 0 ? NULL : r->w_hh + (size_t)panel_at(r, p, c.next) * panel;
+        const int next_panels = c.next < 0 ? 0 : unit_panels(r, part, c.next);
         const cell_product product = {.a = a,
                                       .b = r->w_hh + (size_t)panel_at(r, p, c.unit) * panel,
                                       .lda = (size_t)r->Hp,
@@ -312,14 +324,15 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
                                       .out = out,
                                       .start = GEMM_ZERO,
                                       .next = next,
-                                      .next_floats = (size_t)part->gates * panel};
+                                      .next_panels = next_panels,
+                                      .next_floats = (size_t)next_panels * panel};
         multiply(m->k, w, &c, &product);
         for (int g = part->gates - 1; g >= 0 && product.panels < part->gates; g--) /* in place */
             m->k->widen(out + 16 * g, tile.rec_ld, out + 8 * g, tile.rec_ld, 8, c.rows);
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
-    apply(m, w, body->step_forward, t, phase, &c, c.unit, &tile);
+    apply(m, w, body->step_forward, phase, t, &c, c.unit, &tile);
     if (w->joined && phase == body->phases - 1)
         window_join(w, t, c.b0, c.unit, &tile);
 }
@@ -350,7 +363,8 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
                                       .out = rec,
                                       .start = p == f->first ? GEMM_ZERO : GEMM_CONTINUE,
                                       .next = c->next < 0 ? NULL : weights + (size_t)c->next * panel,
-                                      .next_floats = whole ? (size_t)units * panel : depth * 16};
+                                      .next_panels = BACKWARD_UNITS,
+                                      .next_floats = whole ? BACKWARD_UNITS * panel : depth * 16};
         multiply(m->k, w, c, &product);
     }
 }
@@ -377,5 +391,5 @@ void window_backward_task(member *m, const window *w, int s, int phase, long tas
     else
         memset(rec, 0, (size_t)c.rows * BACKWARD_UNITS * 16 * sizeof *rec);
     for (int u = 0; u < units; u++)
-        apply(m, w, r->cell->body->step_backward, t, phase, &c, c.unit + u, &tile[u]);
+        apply(m, w, r->cell->body->step_backward, phase, t, &c, c.unit + u, &tile[u]);
 }

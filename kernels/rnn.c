@@ -29,8 +29,8 @@ const cell_body cell_rnn_tanh = {
     .parts = 1,
     .phases = 1,
     .part = {{.first = 0, .gates = 1}},
-    .forward = {{.first = 0, .last = 1}},
-    .backward = {{.first = 0, .last = 1}},
+    .forward = {{.first = 0, .last = 1, .gate = 0, .gates = 1}},
+    .backward = {{.first = 0, .last = 1, .gate = 0, .gates = 1}},
     .step_forward = tanh_forward,
     .step_backward = tanh_backward,
 };
@@ -39,8 +39,8 @@ const cell_body cell_rnn_relu = {
     .parts = 1,
     .phases = 1,
     .part = {{.first = 0, .gates = 1}},
-    .forward = {{.first = 0, .last = 1}},
-    .backward = {{.first = 0, .last = 1}},
+    .forward = {{.first = 0, .last = 1, .gate = 0, .gates = 1}},
+    .backward = {{.first = 0, .last = 1, .gate = 0, .gates = 1}},
     .step_forward = relu_forward,
     .step_backward = relu_backward,
 };

@@ -273,9 +273,8 @@ void team_step(team *t, int64_t step, uint64_t tokens, trace_phase phase)
     trace_step(t->trace, step, tokens, phase);
 }
 
-/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are. */
-/* The counter's value before it moves on. A locked instruction waits until all that the task before has written is in
- * the cache; a thread alone has nobody to agree with. */
+/* The counter's value before it moves on. An atomic addition waits, on x86, until all that the task before has
+ * written is in the cache; a thread alone has nobody to agree with. */
 static long take(const member *m, atomic_long *counter)
 {
     if (m->size > 1)
@@ -285,6 +284,7 @@ static long take(const member *m, atomic_long *counter)
     return i;
 }
 
+/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are. */
 static long claim_place(member *m, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];

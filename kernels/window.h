@@ -19,7 +19,8 @@ enum { PANELS_GATES, PANELS_X, PANELS_H, PANELS_EXTRA, PANELS_REC_GRAD, PANELS }
  * padding between. */
 static inline bool x_and_h(const cell_kind *cell)
 {
-    return cell->body->parts == 1;
+    const cell_part *part = &cell->body->part[0];
+    return cell->body->parts == 1 && !part->of_extra && !part->rec_grad;
 }
 
 /* The tasks of a step: band after band, in a band unit after unit, with a unit run after run of its rows. */
@@ -78,8 +79,9 @@ static inline long pack_tasks(int columns)
     return pieces(columns / 16, PACK_PANELS);
 }
 
-/* The last 16 hidden units are narrow if half of them are padding: two of the part's gates then share a panel, so
- * that no product multiplies zeros (200 units: a thirteenth of the gates' columns would be padding). */
+/* The last 16 hidden units are narrow if half of them are padding: two of the part's gates, if these are even in
+ * number, then share a panel, so that products multiply fewer zeros (200 units: one of 26 of an LSTM's columns
+ * would be padding). */
 static inline bool narrow_part(const recurrent *r, const cell_part *part)
 {
     return part->gates % 2 == 0 && r->Hp - r->H >= 8;
@@ -148,9 +150,9 @@ static inline panel_half half_of(const recurrent *r, int panel, int half)
     const cell_part *part = &r->cell->body->part[p];
     const int unit = i / part->gates, place = i % part->gates;
     const bool narrow = gate_columns(r, part, unit) == 8;
-    const int gate = narrow ? 2 * place + half : place,
-              first = at_most(16 * unit + (narrow ? 0 : 8 * half), r->H);
-    return (panel_half){part->first + gate, first, at_most(8, r->H - first)};
+    const int gate = part->first + (narrow ? 2 * place + half : place),
+              first = 16 * unit + (narrow ? 0 : 8 * half);
+    return first < r->H ? (panel_half){gate, first, at_most(8, r->H - first)} : (panel_half){gate, 0, 0};
 }
 
 /* Row of the weights where a half begins. */
@@ -208,6 +210,8 @@ static inline bool window_step_back(const window *w, int s)
 
 /* ---- recurrent_steps.c ---- */
 
+/* Bytes of the team's scratch that a task takes. */
+size_t window_step_scratch(void);
 /* Fills w->step for tasks of so many units; the weights of one unit take unit_bytes. */
 void window_plan_step(window *w, int units, size_t unit_bytes);
 /* Of a step of one window, each phase. */

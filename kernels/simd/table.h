@@ -19,9 +19,9 @@ typedef enum {
     GEMM_CONTINUE, /* with C: the next block of k */
 } gemm_start;
 
-/* What a product does besides. Members of 8 bytes come first: where the compiler sets several at once to zero, none
- * is then put together from two stores, and a load of such a one would wait until all stores before it are in the
- * cache. */
+/* What a product does besides. Members of 8 bytes come first: where the compiler sets several at once to zero, one
+ * behind a shorter member could be put together from two stores, and a load of it would wait until all stores
+ * before it are in the cache. */
 typedef struct gemm_extra {
     /* Meanwhile it asks for what comes next to be fetched into the L2 cache: `runs` runs (0: nothing) of
      * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
@@ -74,8 +74,8 @@ struct kernels {
     cell_function rnn_tanh_forward, rnn_tanh_backward, rnn_relu_forward, rnn_relu_backward;
 
     /* ---- narrow.body.h ---- */
-    /* to (rows,16) = from (rows,columns), columns 8 or 16, zeros behind them; `to` may be `from` or stand less than 16
-     * floats behind it. */
+    /* to (rows,16) = from (rows,columns), columns 8 or 16, zeros behind them; with 8 columns `to` may be `from`, or
+     * stand a multiple of 8 floats behind it in the same row. */
     void (*widen)(float *to, size_t to_ld, const float *from, size_t from_ld, int columns, int rows);
     /* to (rows,columns) = from (rows,16) without what is behind. */
     void (*narrow)(float *to, size_t to_ld, const float *from, size_t from_ld, int columns, int rows);

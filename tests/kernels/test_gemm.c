@@ -341,8 +341,7 @@ static float tree_sum(const float *x, size_t lda, const float *y, size_t ldb, co
     return chain;
 }
 
-/* C (M,N), or two matrices (M,N0) and (M,N-N0); the second one and the sums that are wanted twice may have another
- * place. */
+/* C: one matrix (M,N), or (M,N0) and behind it (M,N-N0); apart: rows in the order of rows_shape. */
 static void check_tree(const kernels *k, int T, int B, int S, int rank, int size, int M, int N, int N0,
                        bool apart)
 {

@@ -458,7 +458,7 @@ static void test_reference(void **state)
     (void)state;
     static const int sizes[][5] = {{1, 1, 1, 1, 1},   {5, 7, 3, 2, 2},    {16, 16, 4, 5, 3},
                                    {3, 33, 5, 13, 4}, {40, 50, 3, 25, 5}, {97, 20, 2, 37, 7},
-                                   {8, 128, 2, 3, 1}};
+                                   {8, 128, 2, 3, 1}, {16, 24, 3, 5, 2},  {136, 25, 2, 3, 2}};
     int tables;
     const kernels *const *k = kernels_all(&tables);
     for (int c = 0; c < CELLS; c++)
