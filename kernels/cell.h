@@ -2,8 +2,8 @@
  *
  * The gates' columns are kept in parts, each [16 units][gate of the part][16], so that a task's gates lie
  * side by side and a part is one run of k in backward; the last units, if eight or fewer are left, as
- * [gate of the part][8] where the part's gates are even in number (window.h).  Parts differ in what multiplies their recurrent
- * weights and in what their gradient is:
+ * [gate of the part][8] where the part's gates are even in number (window.h).  Parts differ in what multiplies
+ * their recurrent weights and in what their gradient is:
  *
  *              part 0     part 1    multiplied by        gradient by the recurrent part
  *   rnn        a                    h                    as by the input part
