@@ -62,12 +62,11 @@ typedef struct recurrent {
     const int *begin, *end;
     /* the rest is recurrent.c's own, all in the arena */
     bool training;
-    int steps;       /* T of the last forward */
-    float *before_h; /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
-    float *behind_h; /* (B,Hp) directly behind it, for h_{t+1} of a layer that is reversed */
-    float *
-        gates; /* (T,B,G*Hp at most and a little) input products, then activations, then gradients (cell.h) */
-    float *c;  /* (T+1,B,Hp) */
+    int steps;          /* T of the last forward */
+    float *before_h;    /* (B,Hp) directly in front of h, so that h_{t-1} is one tensor with it */
+    float *behind_h;    /* (B,Hp) directly behind it, for h_{t+1} of a layer that is reversed */
+    float *gates;       /* (T,B,G*Hp at most, and a little) input products, activations, gradients (cell.h) */
+    float *c;           /* (T+1,B,Hp) */
     float *extra;       /* (T,B,Hp) what else the cell keeps; one step only if not for training */
     float *rec_grad;    /* (T,B,Hp) gradients of a part that has its own */
     float *carry;       /* (B,Hp) element-wise gradient from step to step */

@@ -277,11 +277,12 @@ static void clear_absent(const window *w, const cell_phase *f, int t, int b0, co
 }
 
 /* A phase of the cell's arithmetic on a tile of step t, by way of wide gates where they are narrow. */
-static void apply(member *m, const window *w, cell_step step, int phase, int t, const cell_task *c, int unit,
+static void apply(member *m, const window *w, int phase, int t, const cell_task *c, int unit,
                   const cell_tile *tile)
 {
     const cell_body *body = w->r->cell->body;
     const cell_phase *f = w->dh ? &body->backward[phase] : &body->forward[phase];
+    const cell_step step = w->dh ? body->step_backward : body->step_forward;
     if (!narrow_unit(w->r, unit)) {
         step(m->k, phase, tile);
         clear_absent(w, f, t, c->b0, tile);
@@ -327,12 +328,13 @@ void window_forward_task(member *m, const window *w, int s, int phase, long task
                                       .next_panels = next_panels,
                                       .next_floats = (size_t)next_panels * panel};
         multiply(m->k, w, &c, &product);
-        for (int g = part->gates - 1; g >= 0 && product.panels < part->gates; g--) /* in place */
-            m->k->widen(out + 16 * g, tile.rec_ld, out + 8 * g, tile.rec_ld, 8, c.rows);
+        if (product.panels < part->gates) /* narrow: made wide in place, the last gate first */
+            for (int g = part->gates - 1; g >= 0; g--)
+                m->k->widen(out + 16 * g, tile.rec_ld, out + 8 * g, tile.rec_ld, 8, c.rows);
         out += (size_t)part->gates * 16;
     }
     tile.rec = rec;
-    apply(m, w, body->step_forward, phase, t, &c, c.unit, &tile);
+    apply(m, w, phase, t, &c, c.unit, &tile);
     if (w->joined && phase == body->phases - 1)
         window_join(w, t, c.b0, c.unit, &tile);
 }
@@ -391,5 +393,5 @@ void window_backward_task(member *m, const window *w, int s, int phase, long tas
     else
         memset(rec, 0, (size_t)c.rows * BACKWARD_UNITS * 16 * sizeof *rec);
     for (int u = 0; u < units; u++)
-        apply(m, w, r->cell->body->step_backward, phase, t, &c, c.unit + u, &tile[u]);
+        apply(m, w, phase, t, &c, c.unit + u, &tile[u]);
 }
