@@ -278,7 +278,7 @@ static const float *tree_ahead(const gemm_tree *j, const tree_block *t, int g, i
 typedef struct tree_leaf {
     size_t from;
     int K, merges, node;
-    bool whole;
+    int left, leaves; /* of the node: how many come after this one, and all */
     float *level;
 } tree_leaf;
 
@@ -335,15 +335,21 @@ static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *
 {
     const size_t panel = gemm_panel(j->T * j->p->rows), at = (leaf->from + (size_t)k0) * 16;
     const int b = group_begin(j, g), panels = group_begin(j, g + 1) - b;
-    const bool last = k1 == leaf->K, written = last && leaf->whole;
+    const bool last = k1 == leaf->K, written = last && leaf->left == 0;
     gemm_extra extra = {.ahead = ahead,
                         .runs = ahead != NULL,
                         .run_floats = (size_t)(k1 - k0) * 16,
                         .merges = last ? leaf->merges : 0,
                         .below = TREE_LEVEL,
                         .out_panel = 16};
-    if (written)
-        extra.out = tree_straight(j, leaf->node, a, g, &extra.out_row);
+    size_t ldc;
+    float *const straight = last ? tree_straight(j, leaf->node, a, g, &ldc) : NULL;
+    if (straight && written) {
+        extra.out = straight;
+        extra.out_row = ldc;
+    } else if (straight) {
+        gemm_ask_later(&extra, straight, ldc, leaf->left, leaf->leaves);
+    }
     const gemm_also_function product = by_openblas[GEMM_DW] ? gemm_blas_also : k->gemm_also;
     product(16, panels, k1 - k0, j->a + (size_t)a * panel + at, 1, 16, j->b + (size_t)b * panel + at, panel,
             tile, TREE_ROW, k0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, &extra);
@@ -390,7 +396,8 @@ static void tree_walk(const kernels *k, const gemm_tree *j, const tree_block *t,
             leaf.K = j->T * (last - first);
             leaf.merges = shard_merges(p->node[n].first, p->node[n].last, s);
             leaf.node = n;
-            leaf.whole = s + 1 == p->node[n].last;
+            leaf.leaves = p->node[n].last - p->node[n].first;
+            leaf.left = p->node[n].last - 1 - s;
             leaf.level = level[open];
             const bool more = s + 1 < p->first + p->count;
             tree_leaf_tiles(k, j, t, &leaf,

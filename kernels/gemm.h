@@ -42,6 +42,21 @@ void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_
                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
                     const gemm_extra *extra);
 
+/* A tree's product goes to memory with its last leaf.  The leaves before ask for the lines, GEMM_LATER of them at most a
+ * part each, for a leaf lasts longer than lines take to come, and stores that have to wait for them hold up the next tile.
+ * `left` leaves come after this one, of `leaves`; `place` is where the last one writes, in rows `row` apart, or NULL. */
+#define GEMM_LATER 4
+static inline void gemm_ask_later(gemm_extra *extra, const float *place, size_t row, int left, int leaves)
+{
+    const int parts = leaves - 1 < GEMM_LATER ? leaves - 1 : GEMM_LATER;
+    if (left < 1 || left > parts)
+        return;
+    extra->later = place;
+    extra->later_row = row;
+    extra->later_part = left - 1;
+    extra->later_parts = parts;
+}
+
 /* ---- panels ---- */
 
 /* Floats from one packed panel of depth K to the next: an odd number of cache lines, so that the panels of

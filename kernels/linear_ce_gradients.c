@@ -190,21 +190,24 @@ static gemm_extra fetch_block(const ce_job *j, const ce_chunk *c, const tile_pla
                         .apart = gemm_panel(l->V)};
 }
 
-/* The leaf of shard s: one chain over its tokens; then as many sums of the stack as `merges` says, and the
- * result to `out` unless that is NULL (gemm_extra). In two halves of the words, if there are two, for a
- * call can fetch one thing and two are wanted. */
+/* The leaf of shard s: one chain over its tokens; then as many sums of the stack as `merges` says. `place` is where the
+ * node's sum goes with the node's last leaf, from the registers, and what the leaves before ask for; NULL: sums stay on
+ * the stack. In two halves of the words, if there are two, for a call can fetch one thing and two are wanted. */
 static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int s,
-                      const float *block, float *tile, int merges, float *out)
+                      const float *block, float *tile, int merges, const shard_node *node, float *place)
 {
     const linear_ce *l = j->l;
+    const int left = node->last - 1 - s;
     for (int half = at->words > 1 ? 0 : 1; half < 2; half++) {
         const int first = half ? at->words / 2 : 0, last = half ? at->words : at->words / 2;
+        float *const row = place ? place + (size_t)first * (size_t)l->H : NULL;
         gemm_extra extra = half ? fetch_block(j, c, at, s) : fetch_scaled(j, c, at, s);
         extra.merges = merges;
         extra.below = TILE;
-        extra.out = out ? out + (size_t)first * (size_t)l->H : NULL;
+        extra.out = left == 0 ? row : NULL;
         extra.out_row = (size_t)l->H;
         extra.out_panel = 16;
+        gemm_ask_later(&extra, row, (size_t)l->H, left, node->last - node->first);
         k->gemm_also(last - first, at->panels, shard_tokens(j, s),
                      block + (size_t)first * block_stride(l) + shard_token(j, s) - c->first, block_stride(l),
                      1, shard_panels(j, c, at->group, s), gemm_panel(l->capacity), tile + first * GROUP,
@@ -242,8 +245,8 @@ static float *open_tile(const linear_ce *l, const tile_place *at, int level)
 }
 
 /* The shards [a,b) of a node that lie in this chunk, in the tree's order. Levels below `hot` of the stack
- * of sums are still where earlier chunks left them. If none is, the last leaf becomes the node's sum, and
- * goes to its place from the registers. */
+ * of sums are still where earlier chunks left them. If all shards lie in it, the last leaf becomes the node's
+ * sum, and goes to its place from the registers. */
 static void sum_node(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int node,
                      dw_scratch *s)
 {
@@ -253,13 +256,11 @@ static void sum_node(const kernels *k, const ce_job *j, const ce_chunk *c, const
     for (int shard = whole.first; shard < a; shard++)
         top += 1 - shard_merges(whole.first, whole.last, shard);
     int hot = top;
-    float *const place = tile_out(j, at, node);
-    bool written = false;
+    float *const place = a == whole.first && b == whole.last ? tile_out(j, at, node) : NULL;
     for (int shard = a; shard < b; shard++) {
         int merges = shard_merges(whole.first, whole.last, shard);
         const int hot_merges = at_most(merges, top - hot);
-        written = place && shard + 1 == whole.last && hot_merges == top;
-        sum_shard(k, j, c, at, shard, s->block, s->tile[top], hot_merges, written ? place : NULL);
+        sum_shard(k, j, c, at, shard, s->block, s->tile[top], hot_merges, &whole, place);
         top += 1 - hot_merges;
         for (merges -= hot_merges; merges > 0; merges--) {
             top--;
@@ -267,7 +268,7 @@ static void sum_node(const kernels *k, const ce_job *j, const ce_chunk *c, const
             hot = top - 1;
         }
     }
-    if (b == whole.last && !written)
+    if (b == whole.last && !place)
         write_tile(j, at, node, s->tile[0]);
     else if (b < whole.last)
         for (int level = hot; level < top; level++)
@@ -281,10 +282,11 @@ static void weight_gradient(member *m, const ce_job *j, const ce_chunk *c, int b
     const linear_ce *l = j->l;
     dw_scratch *s = team_scratch(m, dw_scratch_bytes(l));
     const int words = at_most(DW_WORDS, l->V - block * DW_WORDS);
-    for (int p = 0; p < c->panels; p++) {
-        const float *from = panel_logits(l, p, block * DW_WORDS);
-        for (int i = 0; i < words; i++)
-            memcpy(s->block + (size_t)i * block_stride(l) + p * 16, from + i * 16, 16 * sizeof(float));
+    for (int i = 0; i < words; i++) { /* row by row: few pages are written at a time */
+        const float *from = panel_logits(l, 0, block * DW_WORDS + i);
+        float *to = s->block + (size_t)i * block_stride(l);
+        for (int p = 0; p < c->panels; p++)
+            memcpy(to + 16 * p, from + (size_t)p * gemm_panel(l->V), 16 * sizeof(float));
     }
     for (int group = group0; group < group1; group++) {
         const tile_place at = {.block = block,

@@ -221,6 +221,17 @@ static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
     return (gemm_fetch){sharers, step};
 }
 
+/* A row need not begin with a cache line, so its last column is asked for, too. */
+static void FN(gemm_fetch_later)(const gemm_extra *extra, int m, int rows, size_t column, int panels)
+{
+    for (int i = extra->later_part; i < rows; i += extra->later_parts) {
+        const float *row = extra->later + (size_t)(m + i) * extra->later_row + column;
+        for (int q = 0; q < panels; q++)
+            __builtin_prefetch(row + 16 * (size_t)q, 0, 2);
+        __builtin_prefetch(row + 16 * (size_t)panels - 1, 0, 2);
+    }
+}
+
 static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                           size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
                           const gemm_extra *extra)
@@ -264,6 +275,8 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
             call.out = out + (size_t)m * out_row + (size_t)p * out_panel;
             if (more)
                 call.ahead = extra->ahead + (size_t)run * extra->apart + offset;
+            if (extra->later)
+                FN(gemm_fetch_later)(extra, m, rows, 16 * (size_t)p, panels);
             for (int i = 0; extra->far && i < rows; i++)
                 for (int q = 0; q < panels; q++)
                     __builtin_prefetch(call.out + (size_t)i * out_row + (size_t)q * out_panel, 1);
