@@ -232,30 +232,33 @@ void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights wei
 
 /* ---- backward ---- */
 
-/* Panels i, i+1, ... of W (G*H,n) for backward: columns 16i.. of W, its rows in the order of the gates'
- * columns. */
+#define GATE_PANELS 4 /* of weights, a task of packing: 64 rows, which take few pages */
+
+/* Rows of W (G*H,n) for backward, those of GATE_PANELS panels of the gates' columns from the i-th such piece on, and all
+ * its columns: what is read lies together, page by page. */
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
-    const size_t panel = gemm_panel(16 * panels_of(r));
-    const int columns = at_most(16 * PACK_PANELS, n - 16 * i);
-    for (int q = 0; q < 2 * panels_of(r); q++) {
-        const panel_half from = half_of(r, q / 2, q % 2);
-        gemm_pack_columns(packed + (size_t)i * panel + (size_t)q * 128, panel,
-                          W + half_row(r, &from) * (size_t)n + (size_t)i * 16, (size_t)n, columns, from.valid,
-                          8 - from.valid);
-    }
+    const int rows = 16 * panels_of(r), last = at_most(panels_of(r), (i + 1) * GATE_PANELS);
+    const size_t panel = gemm_panel(rows);
+    for (int column = 0; column < n; column += 16 * PACK_PANELS)
+        for (int q = 2 * i * GATE_PANELS; q < 2 * last; q++) {
+            const panel_half from = half_of(r, q / 2, q % 2);
+            gemm_pack_columns(packed + (size_t)(column / 16) * panel + (size_t)q * 128, panel,
+                              W + half_row(r, &from) * (size_t)n + (size_t)column, (size_t)n,
+                              at_most(16 * PACK_PANELS, n - column), from.valid, 8 - from.valid);
+        }
 }
 
 static void pack_all_backward(member *m, const layer_call *c)
 {
     const recurrent *r = c->window[0].r;
-    const long pack_hh = pack_tasks(r->Hp), pack_ih = c->window[0].dx ? pack_tasks(r->Ip) : 0;
+    const long pack_hh = pieces(panels_of(r), GATE_PANELS), pack_ih = c->window[0].dx ? pack_hh : 0;
     const window *w;
     for (long i; (w = claim(m, c, pack_hh + pack_ih, false, &i));) {
         if (i < pack_hh)
-            pack_backward(w->r, w->r->w_hh, w->weights->w_hh, r->H, (int)i * PACK_PANELS);
+            pack_backward(w->r, w->r->w_hh, w->weights->w_hh, r->H, (int)i);
         else
-            pack_backward(w->r, w->r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh) * PACK_PANELS);
+            pack_backward(w->r, w->r->w_ih, w->weights->w_ih, r->I, (int)(i - pack_hh));
     }
     team_barrier(m);
 }
