@@ -50,9 +50,12 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
 /* The next task of this phase, 0 <= task < tasks, or -1 when none is left. Each thread has a share, the
  * same one in every phase of as many tasks; when that is done it takes from the shares of others. */
 long team_claim(member *m, long tasks);
-/* The same, each share from its end: when phases alternate, a thread begins with what it has met last.  In a
- * phase all members claim with the same function and the same `tasks`. */
+/* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
 long team_claim_back(member *m, long tasks);
+/* The same, but a share is every size-th task: the first ones are begun first, by as many threads as there are.  For
+ * phases whose first tasks are larger than the others, which then fill the gaps.
+ * In a phase all members claim with the same function and the same `tasks`. */
+long team_claim_dealt(member *m, long tasks);
 void team_barrier(member *m);
 
 /* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start;

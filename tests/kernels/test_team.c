@@ -30,7 +30,8 @@ static void count_phases(member *m, void *arg)
 {
     phases *p = arg;
     for (int phase = 0; phase < PHASES; phase++) {
-        for (long i; (i = phase % 3 == 1 ? team_claim_back(m, p->tasks) : team_claim(m, p->tasks)) >= 0;) {
+        long (*const claim[])(member *, long) = {team_claim, team_claim_back, team_claim_dealt};
+        for (long i; (i = claim[phase % 3](m, p->tasks)) >= 0;) {
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -91,6 +92,28 @@ static void test_order(void **state)
     team_run(t, there_and_back, &right);
     assert_true(right);
     team_close(t);
+}
+
+static void claim_one(member *m, void *arg)
+{
+    long *first = arg;
+    first[m->id] = team_claim_dealt(m, 3L * m->size + 1);
+    team_barrier(m);
+}
+
+/* The first tasks are begun first: a thread's own share comes before others', whenever it arrives. */
+static void test_dealt(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        team *t = team_open(threads, kernels_select(NULL));
+        assert_non_null(t);
+        long first[8] = {0};
+        team_run(t, claim_one, first);
+        for (int i = 0; i < granted(threads); i++)
+            assert_int_equal(first[i], i);
+        team_close(t);
+    }
 }
 
 typedef struct seen {
@@ -162,9 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle), /* first: LLVM's threads outlive their team, and "active" means it */
-        cmocka_unit_test(test_each_task_once),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_each_task_once), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_dealt),          cmocka_unit_test(test_members),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
 }
