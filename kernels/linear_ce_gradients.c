@@ -302,7 +302,8 @@ static void weight_gradient(member *m, const ce_job *j, const ce_chunk *c, int b
     }
 }
 
-/* dh first, dealt out: its tasks are larger, and those of dW fill the gaps at the end. */
+/* dh first, dealt out: its tasks are larger, and those of dW fill the gaps at the end. A thread's rows of dW lie together,
+ * as they will in the optimizer, for some of them are still in its cache then. */
 void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
 {
     const linear_ce *l = j->l;
@@ -310,7 +311,7 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
     const int dh_down = pieces(c->panels, DH_PANELS);
     const int dw_down = pieces(l->V, DW_WORDS), dw_across = at_most(groups, pieces(DW_TASKS, dw_down));
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
-    for (long i; (i = team_claim_dealt(m, dh + dw)) >= 0;) {
+    for (long i; (i = team_claim_dealt(m, dh, dh + dw)) >= 0;) {
         if (i < dh) {
             const long across = i / dh_down, down = i % dh_down;
             input_gradient(m, j, c,
@@ -319,11 +320,10 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
                                       .panel0 = cut(c->panels, 1, down, dh_down),
                                       .panel1 = cut(c->panels, 1, down + 1, dh_down)});
         } else {
-            const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across),
-                      next = block + m->size; /* most likely this thread's */
+            const int block = (int)((i - dh) / dw_across), across = (int)((i - dh) % dw_across);
             weight_gradient(m, j, c, block, cut(groups, 1, across, dw_across),
                             cut(groups, 1, across + 1, dw_across),
-                            dw_across == 1 && next < dw_down ? next : -1);
+                            dw_across == 1 && block + 1 < dw_down ? block + 1 : -1);
         }
     }
     team_barrier(m);

@@ -2,7 +2,7 @@
  *
  * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
  * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time from
- * the next threads' shares. Where tasks are dealt out, its share are w, w + size, w + 2 size, ... instead.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
+ * the next threads' shares. Tasks that are dealt out come first in the shares, w, w + size, w + 2 size, ... in that of w.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
  * clears its counter of the other set, which nobody has touched since the barrier before and which phase e+1
  * will use.
  *
@@ -284,16 +284,24 @@ static long take(const member *m, atomic_long *counter)
     return i;
 }
 
-/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are. */
-static long claim_place(member *m, long tasks, bool dealt)
+static int owner_of(const member *m)
+{
+    const int i = m->id + m->victim;
+    return i < m->size ? i : i - m->size;
+}
+
+/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are.  A share are every
+ * size-th of the first `dealt` tasks, and a stretch of the others. */
+static long claim_place(member *m, long dealt, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
+    const long rest = tasks - dealt;
     for (; m->victim < m->size; m->victim++, m->share = -1) {
-        int owner = m->id + m->victim < m->size ? m->id + m->victim : m->id + m->victim - m->size;
+        const int owner = owner_of(m);
         if (m->share < 0) { /* divisions are slow beside the shortest tasks */
-            m->first = dealt ? owner : tasks * owner / m->size;
-            m->share =
-                dealt ? (tasks - owner + m->size - 1) / m->size : tasks * (owner + 1) / m->size - m->first;
+            m->dealt = dealt > owner ? (dealt - owner - 1) / m->size + 1 : 0;
+            m->first = rest * owner / m->size;
+            m->share = m->dealt + rest * (owner + 1) / m->size - m->first;
         }
         if (atomic_load_explicit(&taken[owner].value, memory_order_relaxed) >= m->share)
             continue; /* looks first: a failed claim would take the line from its owner */
@@ -306,20 +314,22 @@ static long claim_place(member *m, long tasks, bool dealt)
 
 long team_claim(member *m, long tasks)
 {
-    const long i = claim_place(m, tasks, false);
+    const long i = claim_place(m, 0, tasks);
     return i < 0 ? -1 : m->first + i;
 }
 
 long team_claim_back(member *m, long tasks)
 {
-    const long i = claim_place(m, tasks, false);
+    const long i = claim_place(m, 0, tasks);
     return i < 0 ? -1 : m->first + m->share - 1 - i;
 }
 
-long team_claim_dealt(member *m, long tasks)
+long team_claim_dealt(member *m, long dealt, long tasks)
 {
-    const long i = claim_place(m, tasks, true);
-    return i < 0 ? -1 : m->first + i * m->size;
+    const long i = claim_place(m, dealt, tasks);
+    if (i < 0)
+        return -1;
+    return i < m->dealt ? owner_of(m) + i * m->size : dealt + m->first + i - m->dealt;
 }
 
 void team_barrier(member *m)

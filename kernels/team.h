@@ -35,6 +35,7 @@ typedef struct member {
     unsigned phase;
     int victim;        /* whose share is being emptied: the member this many places further on */
     long first, share; /* that share; share < 0: not yet known */
+    long dealt;        /* so many of it are dealt out */
 } member;
 
 /* threads >= 1; k from kernels_select(). OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
@@ -52,10 +53,10 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
 long team_claim(member *m, long tasks);
 /* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
 long team_claim_back(member *m, long tasks);
-/* The same, but a share is every size-th task: the first ones are begun first, by as many threads as there are.  For
- * phases whose first tasks are larger than the others, which then fill the gaps.
- * In a phase all members claim with the same function and the same `tasks`. */
-long team_claim_dealt(member *m, long tasks);
+/* The same, but the first `dealt` tasks are dealt out to the threads one by one, and each begins with its own: for phases
+ * that have a few large tasks, which should begin first, while the others fill the gaps.
+ * In a phase all members claim with the same function and the same numbers. */
+long team_claim_dealt(member *m, long dealt, long tasks);
 void team_barrier(member *m);
 
 /* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start;

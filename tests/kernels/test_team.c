@@ -30,8 +30,10 @@ static void count_phases(member *m, void *arg)
 {
     phases *p = arg;
     for (int phase = 0; phase < PHASES; phase++) {
-        long (*const claim[])(member *, long) = {team_claim, team_claim_back, team_claim_dealt};
-        for (long i; (i = claim[phase % 3](m, p->tasks)) >= 0;) {
+        const long dealt = phase % (p->tasks + 1);
+        for (long i; (i = phase % 3 == 1   ? team_claim_back(m, p->tasks)
+                          : phase % 3 == 2 ? team_claim_dealt(m, dealt, p->tasks)
+                                           : team_claim(m, p->tasks)) >= 0;) {
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -97,7 +99,7 @@ static void test_order(void **state)
 static void claim_one(member *m, void *arg)
 {
     long *first = arg;
-    first[m->id] = team_claim_dealt(m, 3L * m->size + 1);
+    first[m->id] = team_claim_dealt(m, m->size + 1, 3L * m->size + 1);
     team_barrier(m);
 }
 
