@@ -7,11 +7,13 @@
 #include <string.h>
 
 /* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of
- * cache a core. */
+ * cache a core.  Rather few rows by many tokens: tasks with the same rows read the same columns of W, and the optimizer
+ * is slower after several have done so at once (README.md). */
 #define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
-#define DH_STRIPS 8
-#define DH_PANELS 24
-#define DH_WORDS  120 /* words whose weights are packed at a time */
+#define DH_STRIPS 4
+#define DH_PANELS 32
+#define DH_ROW    (DH_PANELS * 16 + 16) /* an odd number of cache lines: not the same sets for all rows */
+#define DH_WORDS  120                   /* words whose weights are packed at a time */
 
 /* dW: tiles of DW_WORDS words by a group of panels, which is what the widest kernel takes at once. */
 #define DW_WORDS  96
@@ -22,7 +24,7 @@
 
 typedef struct dh_scratch {
     _Alignas(64) float weights[DH_WORDS][STRIP]; /* of a strip */
-    _Alignas(64) float product[DH_STRIPS * STRIP][DH_PANELS * 16];
+    _Alignas(64) float product[DH_STRIPS * STRIP][DH_ROW];
 } dh_scratch;
 
 typedef struct dw_scratch {
@@ -101,11 +103,11 @@ static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0, int i, int 
                         .step = H};
 }
 
-/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: a quarter
- * of the strips, if there are so many, ask for W, which is about a third of what d is (8 strips, 22 panels). */
+/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: the last strip asks
+ * for W, the others for d, which is several times as much. */
 static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words, int i)
 {
-    const int strips = pieces(t->h1 - t->h0, STRIP), for_W = strips / 4, for_d = strips - for_W;
+    const int strips = pieces(t->h1 - t->h0, STRIP), for_W = strips > 1, for_d = strips - for_W;
     if (words <= 0)
         return (gemm_extra){0};
     if (i < for_d)
@@ -127,8 +129,8 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, const 
             const int h = t->h0 + i * STRIP, columns = at_most(STRIP, t->h1 - h);
             pack_strip(j, v0, words, h, columns, s->weights);
             m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, t->panel0, v0),
-                            panel, s->product[i * STRIP], DH_PANELS * 16, v0 ? GEMM_CONTINUE : GEMM_ZERO,
-                            NULL, &extra);
+                            panel, s->product[i * STRIP], DH_ROW, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL,
+                            &extra);
         }
     }
     for (int i = t->panel0 * 16; i < at_most(t->panel1 * 16, c->n); i++) {
