@@ -90,29 +90,28 @@ static gemm_extra fetch_d(const linear_ce *l, const dh_task *t, int v0, int word
                         .apart = (size_t)n * gemm_panel(l->V)};
 }
 
-/* Strip i of n asks for its part of the task's columns of W, a cache line of each word with each word that is
- * multiplied; there is one line more than strips, because rows of W begin anywhere in a line. */
-static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0, int i, int n)
+/* The task's columns of W, a cache line of each word with each word that is multiplied; there is one line more than
+ * strips, because rows of W begin anywhere in a line. */
+static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0)
 {
-    const int lines = pieces(t->h1 - t->h0, STRIP) + 1, first = lines * i / n, last = lines * (i + 1) / n;
     const size_t H = (size_t)j->l->H;
-    return (gemm_extra){.ahead = j->W + (size_t)v0 * H + (size_t)(t->h0 + 16 * first),
-                        .runs = last - first,
+    return (gemm_extra){.ahead = j->W + (size_t)v0 * H + (size_t)t->h0,
+                        .runs = pieces(t->h1 - t->h0, STRIP) + 1,
                         .run_floats = DH_WORDS * H,
                         .apart = 16,
                         .step = H};
 }
 
-/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: the last strip asks
- * for W, the others for d, which is several times as much. */
+/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: the last strip, if
+ * there are several, asks for W, the others for d, which is several times as much. */
 static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words, int i)
 {
-    const int strips = pieces(t->h1 - t->h0, STRIP), for_W = strips > 1, for_d = strips - for_W;
+    const int strips = pieces(t->h1 - t->h0, STRIP), for_d = at_least(1, strips - 1);
     if (words <= 0)
         return (gemm_extra){0};
     if (i < for_d)
         return fetch_d(j->l, t, v0, words, i, for_d);
-    return words == DH_WORDS ? fetch_W(j, t, v0, i - for_d, for_W) : (gemm_extra){0};
+    return words == DH_WORDS ? fetch_W(j, t, v0) : (gemm_extra){0};
 }
 
 /* The whole chain over words. */
