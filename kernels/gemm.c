@@ -343,7 +343,8 @@ static void tree_product(const kernels *k, const gemm_tree *j, const tree_leaf *
                         .below = TREE_LEVEL,
                         .out_panel = 16};
     size_t ldc;
-    float *const straight = last ? tree_straight(j, leaf->node, a, g, &ldc) : NULL;
+    float *const straight =
+        last && leaf->left <= GEMM_LATER ? tree_straight(j, leaf->node, a, g, &ldc) : NULL;
     if (straight && written) {
         extra.out = straight;
         extra.out_row = ldc;

@@ -18,6 +18,7 @@
 #ifndef KERNELS_GEMM_H
 #define KERNELS_GEMM_H
 
+#include "kernels/ints.h"
 #include "kernels/shards.h"
 #include "kernels/simd/table.h"
 
@@ -41,21 +42,6 @@ void gemm_blas(int M, int P, int K, const float *a, size_t a_row, size_t a_k, co
 void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_k, const float *b,
                     size_t b_panel, float *c, size_t c_row, gemm_start start, const float *bias,
                     const gemm_extra *extra);
-
-/* A tree's product goes to memory with its last leaf.  The leaves before ask for the lines, GEMM_LATER of them at most a
- * part each, for a leaf lasts longer than lines take to come, and stores that have to wait for them hold up the next tile.
- * `left` leaves come after this one, of `leaves`; `place` is where the last one writes, in rows `row` apart, or NULL. */
-#define GEMM_LATER 4
-static inline void gemm_ask_later(gemm_extra *extra, const float *place, size_t row, int left, int leaves)
-{
-    const int parts = leaves - 1 < GEMM_LATER ? leaves - 1 : GEMM_LATER;
-    if (left < 1 || left > parts)
-        return;
-    extra->later = place;
-    extra->later_row = row;
-    extra->later_part = left - 1;
-    extra->later_parts = parts;
-}
 
 /* ---- panels ---- */
 
@@ -120,6 +106,21 @@ typedef struct gemm_tree {
     int N[2]; /* together at most 16 pb */
     size_t stride;
 } gemm_tree;
+
+/* A tree's product goes to memory with its last leaf, and stores that have to wait for their lines hold up the next
+ * tile.  So the leaves before it, GEMM_LATER at most, ask for a part of these lines each.  `left` leaves come after this
+ * one, of `leaves`; `place` is where the last one writes, in rows `row` apart, NULL if that is not known. */
+#define GEMM_LATER 4
+static inline void gemm_ask_later(gemm_extra *extra, const float *place, size_t row, int left, int leaves)
+{
+    const int parts = at_most(GEMM_LATER, leaves - 1);
+    if (left < 1 || left > parts)
+        return;
+    extra->later = place;
+    extra->later_row = row;
+    extra->later_part = left - 1;
+    extra->later_parts = parts;
+}
 
 long gemm_tree_tasks(const gemm_tree *j);
 /* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */

@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens; sized for 512 KB of
- * cache a core.  Rather few rows by many tokens: tasks with the same rows read the same columns of W, and the optimizer
- * is slower after several have done so at once (README.md). */
+/* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens, whose operands and product take half
+ * a megabyte of cache.  Rather few rows by many tokens: tasks with the same rows read the same columns of W, and the
+ * optimizer is slower after several have done so at once (README.md). */
 #define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
 #define DH_STRIPS 4
 #define DH_PANELS 32
@@ -303,8 +303,8 @@ static void weight_gradient(member *m, const ce_job *j, const ce_chunk *c, int b
     }
 }
 
-/* dh first, dealt out: its tasks are larger, and those of dW fill the gaps at the end. A thread's rows of dW lie together,
- * as they will in the optimizer, for some of them are still in its cache then. */
+/* dh first, dealt out: its tasks are larger, and those of dW fill the gaps at the end. A thread's rows of dW
+ * lie together, as they will in the optimizer. */
 void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
 {
     const linear_ce *l = j->l;
@@ -314,7 +314,7 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
     for (long i; (i = team_claim_dealt(m, dh, dh + dw)) >= 0;) {
         if (i < dh) {
-            const long across = i / dh_down, down = i % dh_down;
+            const long across = i % dh_across, down = i / dh_across;
             input_gradient(m, j, c,
                            &(dh_task){.h0 = cut(l->H, STRIP, across, dh_across),
                                       .h1 = cut(l->H, STRIP, across + 1, dh_across),

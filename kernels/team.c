@@ -1,10 +1,11 @@
 /* team.c - see team.h.
  *
  * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
- * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time from
- * the next threads' shares. Tasks that are dealt out come first in the shares, w, w + size, w + 2 size, ... in that of w.  There are two sets of counters: phase e uses set e%2, and at the barrier that ends it each thread
- * clears its counter of the other set, which nobody has touched since the barrier before and which phase e+1
- * will use.
+ * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time
+ * from the next threads' shares.  Where some tasks are dealt out, a share begins with its own of those, w,
+ * w + size, w + 2 size, ..., and the others are cut as above.  There are two sets of counters: phase e uses set
+ * e%2, and at the barrier that ends it each thread clears its counter of the other set, which nobody has touched
+ * since the barrier before and which phase e+1 will use.
  *
  * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at gates
  * alone.
@@ -290,12 +291,13 @@ static int owner_of(const member *m)
     return i < m->size ? i : i - m->size;
 }
 
-/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are.  A share are every
- * size-th of the first `dealt` tasks, and a stretch of the others. */
+/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are.  A share is
+ * every size-th of the first `dealt` tasks, and a stretch of the others. */
 static long claim_place(member *m, long dealt, long tasks)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
     const long rest = tasks - dealt;
+    assert(0 <= dealt && dealt <= tasks);
     for (; m->victim < m->size; m->victim++, m->share = -1) {
         const int owner = owner_of(m);
         if (m->share < 0) { /* divisions are slow beside the shortest tasks */

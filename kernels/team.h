@@ -34,8 +34,8 @@ typedef struct member {
     /* the rest is the team's own */
     unsigned phase;
     int victim;        /* whose share is being emptied: the member this many places further on */
-    long first, share; /* that share; share < 0: not yet known */
-    long dealt;        /* so many of it are dealt out */
+    long share, dealt; /* tasks of it, and how many of them are dealt out; share < 0: not yet known */
+    long first;        /* where its stretch of the others begins */
 } member;
 
 /* threads >= 1; k from kernels_select(). OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
@@ -49,13 +49,13 @@ const kernels *team_kernels(const team *t);
 
 void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
 /* The next task of this phase, 0 <= task < tasks, or -1 when none is left. Each thread has a share, the
- * same one in every phase of as many tasks; when that is done it takes from the shares of others. */
+ * same one in every phase of as many tasks; when that is done it takes from the shares of others.
+ * In a phase all members claim with the same function and the same numbers. */
 long team_claim(member *m, long tasks);
 /* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
 long team_claim_back(member *m, long tasks);
-/* The same, but the first `dealt` tasks are dealt out to the threads one by one, and each begins with its own: for phases
- * that have a few large tasks, which should begin first, while the others fill the gaps.
- * In a phase all members claim with the same function and the same numbers. */
+/* The same, but the first `dealt` tasks, 0 <= dealt <= tasks, are dealt out one by one, task i to thread i % size, and
+ * each thread begins with its own: for phases that have a few large tasks, while the others fill the gaps. */
 long team_claim_dealt(member *m, long dealt, long tasks);
 void team_barrier(member *m);
 

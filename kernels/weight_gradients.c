@@ -28,6 +28,11 @@ static operand operand_of(const window *w, int which)
     }
 }
 
+static long pack_tasks(int columns)
+{
+    return pieces(columns / 16, PACK_PANELS);
+}
+
 long window_operand_tasks(const window *w)
 {
     long n = 0;

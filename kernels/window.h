@@ -8,7 +8,7 @@
 #include "kernels/ints.h"
 #include "kernels/recurrent.h"
 
-#define PACK_PANELS    8
+#define PACK_PANELS    8  /* are packed at a time: 512 bytes of a row */
 #define CELL_ROWS      12 /* rows of a block: one AVX-512 tile, two AVX2 tiles */
 #define BACKWARD_UNITS 2  /* groups of 16 hidden units of a backward task: one AVX-512 tile */
 #define TREES          (1 + CELL_PARTS)
@@ -71,12 +71,6 @@ typedef struct layer_call {
 static inline int units_of(const recurrent *r)
 {
     return r->Hp / 16;
-}
-
-/* Packing is cut into tasks of so many panels: 512 bytes of a row at a time. */
-static inline long pack_tasks(int columns)
-{
-    return pieces(columns / 16, PACK_PANELS);
 }
 
 /* The last 16 hidden units are narrow if half of them are padding: two of the part's gates, if these are even in

@@ -39,8 +39,9 @@ typedef struct gemm_extra {
      * the top of the stack.  It overlaps no operand.  C is left undefined if the result goes elsewhere. */
     float *out;
     size_t out_row, out_panel;
-    /* Where a later product will write the same rows and panels, in rows later_row apart; NULL: nowhere.  Each tile first
-     * asks for the lines of its rows later_part, later_part + later_parts, ... there to be fetched into the L2 cache. */
+    /* Where a later product will write the same rows and panels, in rows later_row apart; NULL: nowhere.  Each tile
+     * first asks for the lines of its own rows later_part, later_part + later_parts, ... there to be fetched into the
+     * L2 cache; later_parts >= 1. */
     const float *later;
     size_t later_row;
     int later_part, later_parts;

@@ -199,6 +199,10 @@ static void check_also(gemm_also_function also, gemm_function plain, shape z, in
                               .out = elsewhere ? out : NULL,
                               .out_row = elsewhere ? out_row : 0,
                               .out_panel = elsewhere ? out_panel : 0,
+                              .later = way % 3 ? far : NULL,
+                              .later_row = (size_t)(way % 7),
+                              .later_part = way % 2,
+                              .later_parts = 1 + way % 4,
                               .far = way & 32};
     also(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, C + top, ldc, start, bias, &extra);
     plain(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, K * 16, D + top, ldc, start, bias);

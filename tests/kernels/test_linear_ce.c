@@ -285,14 +285,13 @@ static void assert_same_answer(const problem *q, const answer *a, const answer *
     assert_memory_equal(&a->nats, &b->nats, sizeof a->nats);
 }
 
-/* Shapes beside the blocks of 16 and 32 columns, 48, 96 and 120 words, 120 rows, 96 and 384 tokens, and
- * primes. */
+/* Shapes beside the blocks of 16, 32 and 64 columns, 48, 96 and 120 words, 96 and 512 tokens, and primes. */
 static const int shapes[][5] = {
     {1, 1, 1, 1, 1},       {2, 3, 1, 2, 2},      {47, 15, 3, 5, 2},  {48, 16, 4, 8, 4},
     {49, 17, 5, 7, 3},     {97, 31, 7, 3, 3},    {96, 32, 6, 16, 8}, {95, 33, 11, 9, 4},
     {97, 64, 6, 16, 8}, /* whole groups of dW's columns, chunks of two shards, a last block of one word */
     {241, 47, 13, 15, 2},  {251, 64, 2, 101, 5}, {53, 130, 3, 2, 1}, {500, 20, 35, 6, 4},
-    {130, 125, 20, 20, 4},
+    {130, 125, 20, 20, 4}, {130, 70, 27, 20, 4}, /* five strips in two tasks, two pieces of tokens */
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

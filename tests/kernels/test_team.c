@@ -30,7 +30,7 @@ static void count_phases(member *m, void *arg)
 {
     phases *p = arg;
     for (int phase = 0; phase < PHASES; phase++) {
-        const long dealt = phase % (p->tasks + 1);
+        const long dealt = phase / 3 % (p->tasks + 1);
         for (long i; (i = phase % 3 == 1   ? team_claim_back(m, p->tasks)
                           : phase % 3 == 2 ? team_claim_dealt(m, dealt, p->tasks)
                                            : team_claim(m, p->tasks)) >= 0;) {
@@ -82,6 +82,10 @@ static void there_and_back(member *m, void *arg)
     for (long i = 4; i >= 0; i--)
         *right &= team_claim_back(m, 5) == i;
     *right &= team_claim_back(m, 5) == -1;
+    team_barrier(m);
+    for (long i = 0; i < 5; i++)
+        *right &= team_claim_dealt(m, 2, 5) == i;
+    *right &= team_claim_dealt(m, 2, 5) == -1;
     team_barrier(m);
 }
 
