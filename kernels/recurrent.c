@@ -232,11 +232,10 @@ void recurrent_forward_both(recurrent r[2], team *t, const recurrent_weights wei
 
 /* ---- backward ---- */
 
-#define GATE_PANELS \
-    4 /* of weights, a task of packing: 64 rows of W, whose pages are the same for all columns */
+#define GATE_PANELS 4 /* of weights, a task of packing: 64 rows of W, whose pages serve all columns */
 
-/* The rows of W (G*H,n) that are the i-th GATE_PANELS panels of the gates' columns, for backward: all columns, some panels
- * at a time. */
+/* The rows of W (G*H,n) that are the i-th GATE_PANELS panels of the gates' columns, for backward: all columns,
+ * PACK_PANELS at a time. */
 static void pack_backward(const recurrent *r, float *packed, const float *W, int n, int i)
 {
     const int rows = 16 * panels_of(r), last = at_most(panels_of(r), (i + 1) * GATE_PANELS);
