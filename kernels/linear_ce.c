@@ -30,7 +30,8 @@
 /* Words of a block.  Its sum of exponentials is one link of a chain, so changing it changes bits; all
  * other sizes do not. */
 #define WORDS        48
-#define TASK_PANELS  6 /* panels of tokens of a task, where tasks are tiles of logits */
+#define TASK_PANELS  6 /* panels of tokens of a task, where tasks are tiles of logits, more or less */
+#define MOST_PANELS  (TASK_PANELS + TASK_PANELS / 2)
 #define LOGITS_BYTES ((size_t)96 << 20)
 #define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
 
@@ -72,7 +73,7 @@ void linear_ce_plan(linear_ce *l, arena *a, team *t, int V, int H, int T, int B,
     arena_add(a, "softmax sums", (void **)&l->token_sum, C * f);
     arena_add(a, "target logits", (void **)&l->token_logit, C * f);
     arena_add(a, "log sums", (void **)&l->token_lse, C * sizeof(double));
-    size_t scratch = sizeof(float[WORDS * TASK_PANELS * 16]);
+    size_t scratch = sizeof(float[WORDS * MOST_PANELS * 16]);
     if (training) {
         arena_add(a, "output input scaled", (void **)&l->scaled,
                   (size_t)l->panels * gemm_panel(l->capacity) * f);
@@ -126,16 +127,22 @@ static int block_words(const linear_ce *l, int block)
     return at_most(WORDS, l->V - block * WORDS);
 }
 
+/* As even as can be: a tile of one or two panels is slow. */
+static int tiles_across(const ce_chunk *c)
+{
+    return at_least(1, (c->panels + TASK_PANELS / 2) / TASK_PANELS);
+}
+
 /* The next tile of a phase over all logits: a block of words, panels [panel0, panel1). */
 static bool claim_tile(member *m, const linear_ce *l, const ce_chunk *c, int *block, int *panel0, int *panel1)
 {
-    const int across = pieces(c->panels, TASK_PANELS);
+    const int across = tiles_across(c);
     long i = team_claim(m, (long)l->blocks * across);
     if (i < 0)
         return false;
     *block = (int)(i / across);
-    *panel0 = (int)(i % across) * TASK_PANELS;
-    *panel1 = at_most(*panel0 + TASK_PANELS, c->panels);
+    *panel0 = cut(c->panels, 1, i % across, across);
+    *panel1 = cut(c->panels, 1, i % across + 1, across);
     return true;
 }
 
@@ -177,7 +184,7 @@ static void make_logits(member *m, const ce_job *j, const ce_chunk *c)
 {
     const linear_ce *l = j->l;
     const size_t H = (size_t)l->H, panel = gemm_panel(l->H);
-    float *unused = team_scratch(m, sizeof(float[WORDS * TASK_PANELS * 16]));
+    float *unused = team_scratch(m, sizeof(float[WORDS * MOST_PANELS * 16]));
     for (int block, panel0, panel1; claim_tile(m, l, c, &block, &panel0, &panel1);) {
         const int v0 = block * WORDS, words = block_words(l, block);
         gemm_extra extra = logits_ahead(j, c, block, panel1);
@@ -186,7 +193,7 @@ static void make_logits(member *m, const ce_job *j, const ce_chunk *c)
         extra.out_panel = gemm_panel(l->V);
         extra.far = true;
         m->k->gemm_also(words, panel1 - panel0, l->H, j->W + (size_t)v0 * H, H, 1,
-                        l->input + (size_t)panel0 * panel, panel, unused, TASK_PANELS * 16, GEMM_ZERO, NULL,
+                        l->input + (size_t)panel0 * panel, panel, unused, MOST_PANELS * 16, GEMM_ZERO, NULL,
                         &extra);
         for (int p = panel0; p < panel1; p++)
             m->k->panel_bias_max(block_values(l, block, p), panel_logits(l, p, v0), j->b + v0, words);

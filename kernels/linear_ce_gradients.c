@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens, whose operands, those to come
- * and product take up to 630 KB of cache.  Rather few rows by many tokens: tasks with the same rows read the same columns of W, and the
- * optimizer is slower after several have done so at once (README.md). */
+ * and product take up to 630 KB of cache. */
 #define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
 #define DH_STRIPS 4
 #define DH_PANELS 32

@@ -293,21 +293,40 @@ static void FN(gemm)(int M, int P, int K, const float *a, size_t a_row, size_t a
     FN(gemm_also)(M, P, K, a, a_row, a_k, b, b_panel, c, c_row, start, bias, &(gemm_extra){0});
 }
 
+/* Columns k .. k+n-1 of eight rows, n <= 8; whole: there are eight of both. */
+VEC void pack_eight(float *b, const float *const row[8], bool whole, int k, int n)
+{
+    if (whole) {
+        const float *at[8];
+        for (int j = 0; j < 8; j++)
+            at[j] = row[j] + k;
+        vec_transpose8(b, 16, at);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < 8; j++)
+            b[16 * i + j] = row[j] ? row[j][k + i] : 0.0f;
+}
+
+static bool FN(all_rows)(const float *const row[8])
+{
+    for (int j = 0; j < 8; j++)
+        if (!row[j])
+            return false;
+    return true;
+}
+
+/* Both halves of a line before the next one.  Lines are asked for PACK_AHEAD floats before they are written: another
+ * core had them last, or none. */
+#define PACK_AHEAD 512
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)
 {
-    for (int half = 0; half < 16; half += 8) {
-        const float *const *r = row + half;
-        int whole = 0, k = 0;
-        while (whole < 8 && r[whole])
-            whole++;
-        for (; whole == 8 && k + 8 <= K; k += 8) {
-            const float *at[8];
-            for (int j = 0; j < 8; j++)
-                at[j] = r[j] + k;
-            vec_transpose8(b + (size_t)k * 16 + half, 16, at);
-        }
-        for (; k < K; k++)
-            for (int j = 0; j < 8; j++)
-                b[(size_t)k * 16 + (size_t)(half + j)] = r[j] ? r[j][k] : 0.0f;
+    const bool left = FN(all_rows)(row), right = FN(all_rows)(row + 8);
+    for (int k = 0; k < K; k += 8, b += 128) {
+        const int n = K - k < 8 ? K - k : 8;
+        for (int i = 0; i < n; i++)
+            __builtin_prefetch((const void *)((uintptr_t)b + (PACK_AHEAD + 16 * (size_t)i) * sizeof *b), 1);
+        pack_eight(b, row, left && n == 8, k, n);
+        pack_eight(b + 8, row + 8, right && n == 8, k, n);
     }
 }

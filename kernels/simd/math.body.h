@@ -39,17 +39,29 @@ VEC vf vf_power_of_two(vi n)
     return vf_bits(vi_add(vi_sll(n, 23), vi_set1(0x3f800000u)));
 }
 
+/* y = x 2^w, rounded once, for power = bits(EXP_MAGIC) + w, -150 <= w <= 129. */
+VEC void vf_scales(vf *y, const vf *x, const vi *power, const int n)
+{
+#ifdef VF_SCALE
+    EACH(i, n) y[i] = vf_scale(x[i], vf_sub(vf_bits(power[i]), vf_set1(EXP_MAGIC)));
+#else
+    vi whole[SIDE_BY_SIDE], half[SIDE_BY_SIDE]; /* two factors: 2^128 and denormal results */
+    EACH(i, n) whole[i] = vi_sub(power[i], vi_bits(vf_set1(EXP_MAGIC)));
+    EACH(i, n) half[i] = vi_sra(whole[i], 1);
+    EACH(i, n) y[i] = vf_mul(x[i], vf_power_of_two(half[i]));
+    EACH(i, n) y[i] = vf_mul(y[i], vf_power_of_two(vi_sub(whole[i], half[i])));
+#endif
+}
+
 VEC void vf_exps(vf *y, const vf *x, const int n)
 {
     vf bounded[SIDE_BY_SIDE], p[SIDE_BY_SIDE];
-    vi power[SIDE_BY_SIDE], half[SIDE_BY_SIDE]; /* 2^power in two factors: 2^128 and denormal results */
+    vi power[SIDE_BY_SIDE];
     const vf least = vf_set1(-104.0f), most = vf_set1(89.0f);
     EACH(i, n) bounded[i] = vf_max(least, vf_min(most, x[i])); /* in this order NaN stays */
     vf_expm1_reduced(p, power, bounded, n);
-    EACH(i, n) power[i] = vi_sub(power[i], vi_bits(vf_set1(EXP_MAGIC)));
-    EACH(i, n) half[i] = vi_sra(power[i], 1);
-    EACH(i, n) p[i] = vf_mul(vf_add(p[i], vf_set1(1.0f)), vf_power_of_two(half[i]));
-    EACH(i, n) y[i] = vf_mul(p[i], vf_power_of_two(vi_sub(power[i], half[i])));
+    EACH(i, n) p[i] = vf_add(p[i], vf_set1(1.0f));
+    vf_scales(y, p, power, n);
 }
 
 /* 1 + e^x for |x| < 87.5.  s p is exact, and what s + 1 loses comes back with it: one rounding but for 2^24 and

@@ -1,17 +1,21 @@
 /* optim.body.h - one step of each optimiser, element by element (formulas: kernels/optim.h).
  *
  * An element's arithmetic is one fixed sequence of operations, the fused ones written as such, so that
- * neither the vector's width nor the element's place changes a bit. */
+ * neither the vector's width nor the element's place changes a bit.  The scalars are copied: what is stored through a
+ * float pointer could be one of them, for all that the compiler knows, and each would be fetched and spread again. */
 
-#include <string.h>
-
-/* The gradient that the optimiser sees: scaled, clipped, with L2 and L1. */
-VEC vf optim_gradient(const optim_scalars *s, vf w, vf grad)
+/* The gradient, scaled and clipped. */
+VEC vf optim_clipped(const optim_scalars *s, vf grad)
 {
     const vf bound = vf_set1(s->clip_value);
-    vf g = vf_mul(vf_mul(grad, vf_set1(s->scale)), vf_set1(s->clip));
-    g = vf_max(vf_sub(vf_zero(), bound), vf_min(bound, g)); /* in this order NaN stays */
-    g = vf_fma(vf_set1(s->weight_decay), w, g);
+    const vf g = vf_mul(vf_mul(grad, vf_set1(s->scale)), vf_set1(s->clip));
+    return vf_max(vf_sub(vf_zero(), bound), vf_min(bound, g)); /* in this order NaN stays */
+}
+
+/* The gradient that the optimiser sees: that, with L2 and L1. */
+VEC vf optim_gradient(const optim_scalars *s, vf w, vf grad)
+{
+    const vf g = vf_fma(vf_set1(s->weight_decay), w, optim_clipped(s, grad));
     vf sign = vf_select(vf_eq(w, vf_zero()), vf_zero(), vf_copysign(vf_set1(1.0f), w));
     return vf_fma(vf_set1(s->l1), sign, g);
 }
@@ -28,116 +32,109 @@ VEC void optim_fetch(const float *w, const float *grad, float *const state[3], s
 {
     if (i % 16 > 0)
         return;
-    fetch_ahead(w + i);
+    fetch_ahead_to_write(w + i);
     fetch_ahead(grad + i);
     for (int k = 0; k < 3; k++)
         if (state[k])
-            fetch_ahead(state[k] + i);
+            fetch_ahead_to_write(state[k] + i);
 }
 
-/* 16 floats at p are all +0: an integer's question, which no table answers otherwise. */
-VEC int optim_line_is_zero(const float *p)
-{
-    uint32_t bits[16], any = 0;
-    memcpy(bits, p, sizeof bits);
-    for (int i = 0; i < 16; i++)
-        any |= bits[i];
-    return any == 0;
-}
-
-/* Without momentum and decay an element whose gradient is zero stays as it is, denormal or not, so that lines
+/* Without momentum and decay an element whose gradient is zero stays as it is, denormal or not, so that vectors
  * without gradient (words that are not in the window) are neither read nor written. */
-static void FN(optim_sgd_plain)(const optim_scalars *s, float *w, const float *grad, size_t n)
+static void FN(optim_sgd_plain)(const optim_scalars *scalars, float *w, const float *grad, size_t n)
 {
-    for (size_t line = 0; line < n; line += 16) {
-        const size_t end = n - line < 16 ? n : line + 16;
-        fetch_ahead(grad + line);
-        if (end - line == 16 && optim_line_is_zero(grad + line))
+    const optim_scalars s = *scalars;
+    for (size_t i = 0; i < n; i += VF) {
+        fetch_ahead(grad + i);
+        const vf gi = load_rest(grad + i, n - i);
+        if (vm_all(vf_eq(gi, vf_zero())))
             continue;
-        fetch_ahead(w + line);
-        for (size_t i = line; i < end; i += VF) {
-            vf wi = load_rest(w + i, end - i), gi = load_rest(grad + i, end - i);
-            vf next = vf_fnma(vf_set1(s->rate), optim_gradient(s, wi, gi), wi);
-            store_rest(w + i, end - i, vf_select(vf_eq(gi, vf_zero()), wi, next));
-        }
+        fetch_ahead_to_write(w + i);
+        const vf wi = load_rest(w + i, n - i), g = optim_clipped(&s, gi);
+        const vf next = vf_fnma(vf_set1(s.rate), g, wi);
+        store_rest(w + i, n - i, vf_select(vf_eq(g, vf_zero()), wi, next));
     }
 }
 
-static void FN(optim_sgd)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+static void FN(optim_sgd)(const optim_scalars *scalars, float *w, const float *grad, float *const state[3],
                           size_t n)
 {
-    if (!state[0] && s->weight_decay == 0.0f && s->l1 == 0.0f) { /* as is_plain_sgd (optim.c) */
-        FN(optim_sgd_plain)(s, w, grad, n);
+    const optim_scalars s = *scalars;
+    if (!state[0] && s.weight_decay == 0.0f && s.l1 == 0.0f) { /* as is_plain_sgd (optim.c) */
+        FN(optim_sgd_plain)(scalars, w, grad, n);
         return;
     }
     for (size_t i = 0; i < n; i += VF) {
         optim_fetch(w, grad, state, i);
-        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(&s, wi, load_rest(grad + i, n - i));
         if (state[0]) {
-            vf buffer = vf_mul(vf_set1(s->momentum), load_rest(state[0] + i, n - i));
-            buffer = vf_fma(vf_set1(s->undamped), g, buffer);
+            vf buffer = vf_mul(vf_set1(s.momentum), load_rest(state[0] + i, n - i));
+            buffer = vf_fma(vf_set1(s.undamped), g, buffer);
             store_rest(state[0] + i, n - i, buffer);
-            g = s->nesterov ? vf_fma(vf_set1(s->momentum), buffer, g) : buffer;
+            g = s.nesterov ? vf_fma(vf_set1(s.momentum), buffer, g) : buffer;
         }
-        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), g, wi));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s.rate), g, wi));
     }
 }
 
-static void FN(optim_adam)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
+static void FN(optim_adam)(const optim_scalars *scalars, float *w, const float *grad, float *const state[3],
                            size_t n)
 {
+    const optim_scalars s = *scalars;
     for (size_t i = 0; i < n; i += VF) {
         optim_fetch(w, grad, state, i);
-        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
-        wi = vf_mul(wi, vf_set1(s->keep));
-        vf m = optim_lerp(load_rest(state[0] + i, n - i), g, s->one_minus_beta1, s->beta1);
-        vf v = vf_mul(vf_set1(s->beta2), load_rest(state[1] + i, n - i));
-        v = vf_fma(vf_mul(vf_set1(s->one_minus_beta2), g), g, v);
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(&s, wi, load_rest(grad + i, n - i));
+        wi = vf_mul(wi, vf_set1(s.keep));
+        vf m = optim_lerp(load_rest(state[0] + i, n - i), g, s.one_minus_beta1, s.beta1);
+        vf v = vf_mul(vf_set1(s.beta2), load_rest(state[1] + i, n - i));
+        v = vf_fma(vf_mul(vf_set1(s.one_minus_beta2), g), g, v);
         store_rest(state[0] + i, n - i, m);
         store_rest(state[1] + i, n - i, v);
-        if (s->amsgrad) {
+        if (s.amsgrad) {
             v = vf_max(load_rest(state[2] + i, n - i), v);
             store_rest(state[2] + i, n - i, v);
         }
-        vf d = vf_fma(vf_sqrt(v), vf_set1(s->unbias2), vf_set1(s->eps));
-        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), vf_div(m, d), wi));
+        vf d = vf_fma(vf_sqrt(v), vf_set1(s.unbias2), vf_set1(s.eps));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s.rate), vf_div(m, d), wi));
     }
 }
 
 /* state: square_avg, momentum_buffer (or NULL), grad_avg (if centered) */
-static void FN(optim_rmsprop)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
-                              size_t n)
+static void FN(optim_rmsprop)(const optim_scalars *scalars, float *w, const float *grad,
+                              float *const state[3], size_t n)
 {
+    const optim_scalars s = *scalars;
     for (size_t i = 0; i < n; i += VF) {
         optim_fetch(w, grad, state, i);
-        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
-        vf v = vf_mul(vf_set1(s->beta2), load_rest(state[0] + i, n - i));
-        v = vf_fma(vf_mul(vf_set1(s->one_minus_beta2), g), g, v);
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(&s, wi, load_rest(grad + i, n - i));
+        vf v = vf_mul(vf_set1(s.beta2), load_rest(state[0] + i, n - i));
+        v = vf_fma(vf_mul(vf_set1(s.one_minus_beta2), g), g, v);
         store_rest(state[0] + i, n - i, v);
-        if (s->centered) {
-            vf mean = optim_lerp(load_rest(state[2] + i, n - i), g, s->one_minus_beta2, s->beta2);
+        if (s.centered) {
+            vf mean = optim_lerp(load_rest(state[2] + i, n - i), g, s.one_minus_beta2, s.beta2);
             store_rest(state[2] + i, n - i, mean);
             v = vf_fnma(mean, mean, v);
             v = vf_max(vf_zero(), v); /* rounding may leave a variance below 0; NaN stays */
         }
-        vf step = vf_div(g, vf_add(vf_sqrt(v), vf_set1(s->eps)));
+        vf step = vf_div(g, vf_add(vf_sqrt(v), vf_set1(s.eps)));
         if (state[1]) {
-            step = vf_fma(vf_set1(s->momentum), load_rest(state[1] + i, n - i), step);
+            step = vf_fma(vf_set1(s.momentum), load_rest(state[1] + i, n - i), step);
             store_rest(state[1] + i, n - i, step);
         }
-        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), step, wi));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s.rate), step, wi));
     }
 }
 
-static void FN(optim_adagrad)(const optim_scalars *s, float *w, const float *grad, float *const state[3],
-                              size_t n)
+static void FN(optim_adagrad)(const optim_scalars *scalars, float *w, const float *grad,
+                              float *const state[3], size_t n)
 {
+    const optim_scalars s = *scalars;
     for (size_t i = 0; i < n; i += VF) {
         optim_fetch(w, grad, state, i);
-        vf wi = load_rest(w + i, n - i), g = optim_gradient(s, wi, load_rest(grad + i, n - i));
+        vf wi = load_rest(w + i, n - i), g = optim_gradient(&s, wi, load_rest(grad + i, n - i));
         vf sum = vf_fma(g, g, load_rest(state[0] + i, n - i));
         store_rest(state[0] + i, n - i, sum);
-        vf step = vf_div(g, vf_add(vf_sqrt(sum), vf_set1(s->eps)));
-        store_rest(w + i, n - i, vf_fnma(vf_set1(s->rate), step, wi));
+        vf step = vf_div(g, vf_add(vf_sqrt(sum), vf_set1(s.eps)));
+        store_rest(w + i, n - i, vf_fnma(vf_set1(s.rate), step, wi));
     }
 }

@@ -44,10 +44,12 @@ static void FN(columns_sum)(float *sum, const float *x, int rows, size_t stride,
     }
 }
 
-/* Rows i .. i+n-1 of a vector of columns; adds them to sum. */
+/* Rows i .. i+n-1 of a vector of columns; adds them to sum.  What stands ahead of a row of logits are those of the
+ * same tokens and later words. */
 VEC vf exps_of_rows(float *y, const float *x, vf max, size_t stride, int i, const int n, vf sum)
 {
     vf e[SIDE_BY_SIDE];
+    EACH(r, n) fetch_ahead(x + (size_t)(i + r) * stride);
     EACH(r, n) e[r] = vf_sub(vf_load(x + (size_t)(i + r) * stride), max);
     vf_exps(e, e, n);
     EACH(r, n) vf_store(y + (size_t)(i + r) * stride, e[r]);

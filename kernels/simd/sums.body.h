@@ -14,7 +14,7 @@ VEC void store_rest(float *p, size_t n, vf a)
         vf_store_part(p, n, a);
 }
 
-/* Of an array that is read once, from end to end, what stands FETCH_AHEAD floats further on: what the core fetches
+/* Of an array that is read from end to end, what stands FETCH_AHEAD floats further on: what the core fetches
  * by itself ends with each page of 4 KB. */
 #define FETCH_AHEAD 1536
 
@@ -22,6 +22,13 @@ VEC void fetch_ahead(const float *p)
 {
     __builtin_prefetch((const void *)((uintptr_t)p + FETCH_AHEAD * sizeof *p), 0,
                        2); /* may be beyond its end */
+}
+
+/* The same of an array that is written after it is read: lines that several cores have read belong to all of them, and
+ * a store would wait until they belong to this one. */
+VEC void fetch_ahead_to_write(const float *p)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + FETCH_AHEAD * sizeof *p), 1, 2);
 }
 
 static void FN(add)(float *out, const float *a, const float *b, size_t n)

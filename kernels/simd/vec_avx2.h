@@ -117,6 +117,10 @@ VEC vm vf_eq(vf a, vf b)
 {
     return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
 }
+VEC int vm_all(vm m)
+{
+    return _mm256_movemask_ps(m) == 0xff;
+}
 VEC vf vf_select(vm m, vf a, vf b)
 {
     return _mm256_blendv_ps(b, a, m);

@@ -78,6 +78,11 @@ VEC vf vf_fnma(vf a, vf b, vf c)
 {
     return _mm512_fnmadd_ps(a, b, c);
 }
+#define VF_SCALE /* there is vf_scale */
+VEC vf vf_scale(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
 VEC vf vf_sqrt(vf a)
 {
     return _mm512_sqrt_ps(a);
@@ -119,6 +124,10 @@ VEC vm vf_ge(vf a, vf b)
 VEC vm vf_eq(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+VEC int vm_all(vm m)
+{
+    return m == 0xffff;
 }
 VEC vf vf_select(vm m, vf a, vf b)
 {

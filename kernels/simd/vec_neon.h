@@ -129,6 +129,10 @@ VEC vm vf_eq(vf a, vf b)
 {
     return vceqq_f32(a, b);
 }
+VEC int vm_all(vm m)
+{
+    return vminvq_u32(m) != 0;
+}
 VEC vf vf_select(vm m, vf a, vf b)
 {
     return vbslq_f32(m, a, b);

@@ -12,11 +12,13 @@
  *   vf_load_part(p,n)             n < VF lanes, rest 0     vf_fnma(a,b,c)   c - a*b, rounded once
  *   vf_store_part(p,n,a)          n < VF lanes             vf_max(a,b)      a > b ? a : b, b if one is NaN
  *   vf_lt, le, gt, ge, eq         false if NaN             vf_min(a,b)      a < b ? a : b, b if one is NaN
+ *   vm_all(m)                     all lanes
  *   vf_select(m,a,b)              m ? a : b                vi_bits, vf_bits the same bits as the other type
  *   vf_of_int(i)                  signed integer to float  vi_mul_hi, lo    halves of 32 x 32 bits, unsigned
  *   vec_transpose8(to,ld,from)    to[k*ld + j] = from[j][k], j, k < 8
  *   vf_fma_at(p,b,c)              p[0]*b + c, rounded once; p fetched by the instruction itself where it can be
- *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1 */
+ *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1
+ *   vf_scale(x,n)                 x * 2^n for whole n, rounded once; only where VF_SCALE is defined */
 #ifndef KERNELS_SIMD_VEC_SCALAR_H
 #define KERNELS_SIMD_VEC_SCALAR_H
 
@@ -127,6 +129,10 @@ VEC vm vf_ge(vf a, vf b)
 VEC vm vf_eq(vf a, vf b)
 {
     return a == b;
+}
+VEC int vm_all(vm m)
+{
+    return m;
 }
 VEC vf vf_select(vm m, vf a, vf b)
 {

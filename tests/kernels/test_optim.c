@@ -290,17 +290,19 @@ static void check_no_gradient(team *t)
     enum { MOST = 100 };
     const optim_settings s = {.kind = OPTIM_KIND_SGD};
     for (int n = 1; n <= MOST; n++)
-        for (int given = 0; given < 4; given++) { /* none; the first; the last; every third */
+        for (int given = 0; given < 5;
+             given++) { /* none; the first; the last; every third; one that scaling makes 0 */
+            const float by = given == 4 ? 0x1p-31f : 1.0f;
             float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
             for (int i = 0; i < n; i++) {
                 const bool has =
                     (given == 1 && i == 0) || (given == 2 && i == n - 1) || (given == 3 && i % 3 == 0);
                 before[i] = w[i] = has ? 1.5f : kept[i % 7];
-                grad[i] = has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
+                grad[i] = given == 4 ? 0x1p-120f : has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
             }
-            optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, grad, none, (size_t)n, NULL);
+            optim_piece(t, &s, 1, 0.25, by, 1.0f, true, w, grad, none, (size_t)n, NULL);
             for (int i = 0; i < n; i++) {
-                const float want = grad[i] != 0 ? before[i] - 0.125f : before[i];
+                const float want = grad[i] * by != 0 ? before[i] - 0.125f : before[i];
                 assert_memory_equal(&w[i], &want, sizeof want);
             }
         }
