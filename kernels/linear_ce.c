@@ -31,7 +31,7 @@
  * other sizes do not. */
 #define WORDS        48
 #define TASK_PANELS  6 /* panels of tokens of a task, where tasks are tiles of logits, more or less */
-#define MOST_PANELS  (TASK_PANELS + TASK_PANELS / 2)
+#define MOST_PANELS  (TASK_PANELS + TASK_PANELS / 2 - 1) /* of a task; one more are two tasks */
 #define LOGITS_BYTES ((size_t)96 << 20)
 #define MOST_TOKENS  4096 /* of a chunk, unless a shard is larger: a block of words must fit a core's cache */
 
@@ -119,7 +119,7 @@ static float *token_logit_of(const linear_ce *l, int i, uint32_t v)
 
 static float *block_values(const linear_ce *l, int block, int panel)
 {
-    return l->block_value + (size_t)block * (size_t)l->capacity + (size_t)panel * 16;
+    return l->block_value + ((size_t)panel * (size_t)l->blocks + (size_t)block) * 16;
 }
 
 static int block_words(const linear_ce *l, int block)
@@ -170,7 +170,7 @@ static gemm_extra logits_ahead(const ce_job *j, const ce_chunk *c, int block, in
     const size_t H = (size_t)l->H;
     if (panel1 < c->panels)
         return (gemm_extra){.ahead = l->input + (size_t)panel1 * gemm_panel(l->H),
-                            .runs = at_most(TASK_PANELS, c->panels - panel1),
+                            .runs = at_most(TASK_PANELS + 1, c->panels - panel1),
                             .run_floats = gemm_panel(l->H),
                             .apart = gemm_panel(l->H)};
     if (block + 1 < l->blocks)
@@ -207,7 +207,7 @@ static void make_maxima(member *m, const ce_job *j, const ce_chunk *c)
     const linear_ce *l = j->l;
     for (long p; (p = team_claim(m, c->panels)) >= 0;) {
         const int first = (int)p * 16;
-        m->k->columns_max(l->token_max + first, l->block_value + first, l->blocks, (size_t)l->capacity, 16);
+        m->k->columns_max(l->token_max + first, block_values(l, 0, (int)p), l->blocks, 16, 16);
         for (int i = first; j->target && i < first + 16 && i < c->n; i++)
             l->token_logit[i] = *token_logit_of(l, i, j->target[token_place(j, c, i)]);
     }
@@ -249,7 +249,7 @@ static void make_sums(member *m, const ce_job *j, const ce_chunk *c)
     const linear_ce *l = j->l;
     for (long p; (p = team_claim(m, c->panels)) >= 0;) {
         const int first = (int)p * 16;
-        m->k->columns_sum(l->token_sum + first, l->block_value + first, l->blocks, (size_t)l->capacity, 16);
+        m->k->columns_sum(l->token_sum + first, block_values(l, 0, (int)p), l->blocks, 16, 16);
         for (int i = first; i < first + 16 && i < c->n; i++) {
             l->token_lse[i] = (double)l->token_max[i] + d_log((double)l->token_sum[i]);
             float logp = j->target ? (float)((double)l->token_logit[i] - l->token_lse[i]) : 0.0f;

@@ -30,7 +30,7 @@ typedef struct linear_ce {
     float *logits;      /* [C/16][V][16]       logits of panels of tokens, then their exponentials */
     float *input;       /* [C/16][H][16]       h of the chunk, transposed */
     float *scaled;      /* [panels][C][16]     h / sum of exponentials; 1 / sum in column H */
-    float *block_value; /* [blocks][C]         maxima, then sums, of a block of words */
+    float *block_value; /* [C/16][blocks][16]  maxima, then sums, of a block of words */
     float *token_max;   /* [C]                 largest logit */
     float *token_sum;   /* [C]                 sum of exponentials */
     float *token_logit; /* [C]                 logit of the target */

@@ -5,8 +5,8 @@
  *   g += weight_decay * w                   L2 (adamw instead: w *= 1 - lr*weight_decay);   g += l1 * sign(w)
  *   sgd      buf = momentum*buf + (1-dampening) g (first step: buf = g); w -= lr*buf
  *            nesterov: w -= lr (g + momentum*buf); no momentum: w -= lr g
- *            plain (no momentum, weight decay or l1): where g is 0, w keeps its bits; rows without
- *            gradient are not touched
+ *            plain (no momentum, weight decay or l1): where g is 0, w keeps its bits, and vectors without
+ *            gradient are not written; an infinite w stays so, where the others make it NaN
  *   adam(w)  m = lerp(m, g, 1-b1); v = b2 v + (1-b2) g g; amsgrad: max of v;
  *            w -= (lr/bc1) m / (sqrt(v)/sqrt(bc2) + eps), bc = 1 - b^step
  *   rmsprop  v = a v + (1-a) g g; centered: mean; d = sqrt(v [- mean^2]) + eps; momentum buffer; w -= lr g/d

@@ -322,11 +322,12 @@ static bool FN(all_rows)(const float *const row[8])
 static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)
 {
     const bool left = FN(all_rows)(row), right = FN(all_rows)(row + 8);
-    for (int k = 0; k < K; k += 8, b += 128) {
+    for (int k = 0; k < K; k += 8) {
+        float *const to = b + (size_t)k * 16;
         const int n = K - k < 8 ? K - k : 8;
         for (int i = 0; i < n; i++)
-            __builtin_prefetch((const void *)((uintptr_t)b + (PACK_AHEAD + 16 * (size_t)i) * sizeof *b), 1);
-        pack_eight(b, row, left && n == 8, k, n);
-        pack_eight(b + 8, row + 8, right && n == 8, k, n);
+            __builtin_prefetch((const void *)((uintptr_t)to + (PACK_AHEAD + 16 * (size_t)i) * sizeof *to), 1);
+        pack_eight(to, row, left && n == 8, k, n);
+        pack_eight(to + 8, row + 8, right && n == 8, k, n);
     }
 }

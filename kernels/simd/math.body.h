@@ -1,5 +1,5 @@
 /* math.body.h - exp, log, tanh and the logistic function in single precision, from fma, add, multiply, divide
- * alone (rule R8).
+ * alone (rule R8); where an instruction scales by powers of two, exp uses it: the factor is exact and both ways round once.
  *
  * Coefficients: coefficients.py.  Worst errors (test_math; its option --all takes all 2^32 inputs), normal
  * results:
@@ -40,9 +40,9 @@ VEC vf vf_power_of_two(vi n)
 }
 
 /* y = x 2^w, rounded once, for power = bits(EXP_MAGIC) + w, -150 <= w <= 129. */
-VEC void vf_scales(vf *y, const vf *x, const vi *power, const int n)
+VEC void vf_times_powers(vf *y, const vf *x, const vi *power, const int n)
 {
-#ifdef VF_SCALE
+#ifdef HAVE_VF_SCALE
     EACH(i, n) y[i] = vf_scale(x[i], vf_sub(vf_bits(power[i]), vf_set1(EXP_MAGIC)));
 #else
     vi whole[SIDE_BY_SIDE], half[SIDE_BY_SIDE]; /* two factors: 2^128 and denormal results */
@@ -61,7 +61,7 @@ VEC void vf_exps(vf *y, const vf *x, const int n)
     EACH(i, n) bounded[i] = vf_max(least, vf_min(most, x[i])); /* in this order NaN stays */
     vf_expm1_reduced(p, power, bounded, n);
     EACH(i, n) p[i] = vf_add(p[i], vf_set1(1.0f));
-    vf_scales(y, p, power, n);
+    vf_times_powers(y, p, power, n);
 }
 
 /* 1 + e^x for |x| < 87.5.  s p is exact, and what s + 1 loses comes back with it: one rounding but for 2^24 and

@@ -78,7 +78,7 @@ VEC vf vf_fnma(vf a, vf b, vf c)
 {
     return _mm512_fnmadd_ps(a, b, c);
 }
-#define VF_SCALE /* there is vf_scale */
+#define HAVE_VF_SCALE
 VEC vf vf_scale(vf x, vf n)
 {
     return _mm512_scalef_ps(x, n);

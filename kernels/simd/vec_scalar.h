@@ -18,7 +18,7 @@
  *   vec_transpose8(to,ld,from)    to[k*ld + j] = from[j][k], j, k < 8
  *   vf_fma_at(p,b,c)              p[0]*b + c, rounded once; p fetched by the instruction itself where it can be
  *   vd_load_floats(p)             VD floats, widened       vi_iota()        0, 1, ..., VF-1
- *   vf_scale(x,n)                 x * 2^n for whole n, rounded once; only where VF_SCALE is defined */
+ *   vf_scale(x,n)                 x * 2^n for whole n, rounded once; only where HAVE_VF_SCALE is defined */
 #ifndef KERNELS_SIMD_VEC_SCALAR_H
 #define KERNELS_SIMD_VEC_SCALAR_H
 

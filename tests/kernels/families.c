@@ -300,12 +300,14 @@ static const optim_settings settings[] = {
     {.kind = OPTIM_KIND_ADAMW, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .l1 = 0.01},
     {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.95, .eps = 1e-2, .centered = true, .momentum = 0.9},
     {.kind = OPTIM_KIND_ADAGRAD, .eps = 1e-10, .lr_decay = 0.1, .initial_accumulator = 0.2},
+    {.kind = OPTIM_KIND_SGD},
 };
 
 static void optimiser(digest *d, const kernels *k, int which)
 {
     enum { N = 1003, STEPS = 4 };
     const optim_settings *s = &settings[which];
+    const bool plain = s->kind == OPTIM_KIND_SGD && s->momentum == 0 && s->weight_decay == 0;
     const char *names[OPTIM_STATES_MAX];
     d->flushed = true;
     team *t = team_open(2, k);
@@ -319,6 +321,9 @@ static void optimiser(digest *d, const kernels *k, int which)
     for (int step = 1; step <= STEPS; step++) {
         for (size_t i = 0; i < N; i++)
             g[i] = i % 7 == 3 ? 0.0f : 4.0f * draw();
+        for (size_t i = 100; plain && i < 200;
+             i++) /* whole vectors without gradient, and gradients that end below 2^-126 */
+            g[i] = i < 150 ? 0.0f : 0x1p-126f;
         g[11] = step == STEPS ? NAN : g[11];
         optim_piece(t, s, step, 0.01, 0.5f, 0.75f, true, w, g, state, N, NULL);
     }
@@ -564,6 +569,7 @@ const family families[] = {
     {"adamw", optimiser, 4, false},
     {"rmsprop", optimiser, 5, false},
     {"adagrad", optimiser, 6, false},
+    {"plain_sgd", optimiser, 7, false},
     {"sums", sums, 0, false},
     {"embedding", rows_of_table, 0, false},
     {"dropout", masks, 0, false},

@@ -48,16 +48,20 @@ static void check_gemm(const kernels *k, shape z, bool by_rows, gemm_start start
     const size_t M = (size_t)z.M, N = (size_t)z.N, K = (size_t)z.K, ldc = (size_t)P * 16 + 3,
                  panel = K * 16 + 32;
     float *A = random_floats(M * K), *W = random_floats(N * K), *bias = random_floats((size_t)P * 16);
-    float *B = random_floats((size_t)P * panel), *C = random_floats(M * ldc),
+    float *B = malloc((size_t)P * panel * sizeof *B), *C = random_floats(M * ldc),
           *before = malloc((M * ldc + 1) * sizeof *C);
     for (size_t i = 0; i < M; i++)
         for (size_t j = (size_t)P * 16; j < ldc; j++)
             C[i * ldc + j] = CANARY;
     C[M * ldc] = CANARY;
     memcpy(before, C, (M * ldc + 1) * sizeof *C);
+    for (size_t i = 0; i < (size_t)P * panel; i++)
+        B[i] = CANARY;
     for (int p = 0; p < P; p++)
         gemm_pack_rows(k, B + (size_t)p * panel, W + (size_t)p * 16 * K, K,
                        z.N - 16 * p < 16 ? z.N - 16 * p : 16, z.K);
+    for (size_t i = 0; i < (size_t)P * panel; i++)
+        assert_true(i % panel < K * 16 || B[i] == CANARY);
     k->gemm(z.M, P, z.K, A, by_rows ? K : 1, by_rows ? 1 : M, B, panel, C, ldc, start, bias);
     for (size_t i = 0; i < M; i++) {
         for (size_t j = 0; j < N; j++) {

@@ -306,10 +306,13 @@ static void check_no_gradient(team *t)
                 assert_memory_equal(&w[i], &want, sizeof want);
             }
         }
+    float w[] = {INFINITY, -INFINITY}, *none[OPTIM_STATES_MAX] = {NULL};
+    optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, (float[]){0.5f, -0.5f}, none, 2, NULL);
+    assert_true(w[0] == INFINITY && w[1] == -INFINITY);
 }
 
-/* Plain gradient descent leaves an element without gradient as it is, whatever stands beside it: a whole cache
- * line of such elements is skipped, which must not show. */
+/* Plain gradient descent leaves an element without gradient as it is, whatever stands beside it: a whole
+ * vector of such elements is skipped, which must not show. */
 static void test_no_gradient(void **state)
 {
     (void)state;
