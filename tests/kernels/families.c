@@ -321,8 +321,8 @@ static void optimiser(digest *d, const kernels *k, int which)
     for (int step = 1; step <= STEPS; step++) {
         for (size_t i = 0; i < N; i++)
             g[i] = i % 7 == 3 ? 0.0f : 4.0f * draw();
-        for (size_t i = 100; plain && i < 200;
-             i++) /* whole vectors without gradient, and gradients that end below 2^-126 */
+        /* whole vectors without gradient, and gradients that end below 2^-126 */
+        for (size_t i = 100; plain && i < 200; i++)
             g[i] = i < 150 ? 0.0f : 0x1p-126f;
         g[11] = step == STEPS ? NAN : g[11];
         optim_piece(t, s, step, 0.01, 0.5f, 0.75f, true, w, g, state, N, NULL);

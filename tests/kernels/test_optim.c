@@ -290,8 +290,8 @@ static void check_no_gradient(team *t)
     enum { MOST = 100 };
     const optim_settings s = {.kind = OPTIM_KIND_SGD};
     for (int n = 1; n <= MOST; n++)
-        for (int given = 0; given < 5;
-             given++) { /* none; the first; the last; every third; one that scaling makes 0 */
+        /* have one: none; the first; the last; every third; all, but scaling makes it 0 */
+        for (int given = 0; given < 5; given++) {
             const float by = given == 4 ? 0x1p-31f : 1.0f;
             float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
             for (int i = 0; i < n; i++) {
