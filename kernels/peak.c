@@ -1,8 +1,8 @@
 #include "kernels/peak.h"
 
+#include "kernels/clock.h"
 #include "kernels/simd/table.h"
 
-#include <time.h>
 #include <unistd.h>
 
 /* The product: 280 KB of operands, so that they share a core's L2 cache with nothing else.  48 rows are whole
@@ -19,13 +19,6 @@
 #define SLICE        (16u << 10)  /* floats of a task */
 #define ARRAYS_LEAST (192u << 20) /* bytes of the three arrays */
 #define ARRAYS_MOST  ((size_t)3 << 30)
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 bool peak_open(peak *p, arena *memory, team *t)
 {
@@ -84,12 +77,12 @@ static void body(member *m, void *arg)
     const size_t id = (size_t)m->id;
     j->burst(m->k, j->p, id); /* into the cache */
     team_barrier(m);
-    const uint64_t begin = now_ns(), end = begin + j->p->duration_ns;
+    const uint64_t begin = clock_ns(), end = begin + j->p->duration_ns;
     uint64_t now;
     double done = 0;
     do {
         done += j->burst(m->k, j->p, id);
-        now = now_ns();
+        now = clock_ns();
     } while (now < end);
     j->p->rate[id] = done / (1e-9 * (double)(now - begin));
 }
@@ -154,12 +147,12 @@ double peak_memory(team *t, double seconds)
         return 0;
     team_run(t, pass, &x);
     int passes = 0;
-    const uint64_t begin = now_ns(), end = begin + (uint64_t)(1e9 * seconds);
+    const uint64_t begin = clock_ns(), end = begin + (uint64_t)(1e9 * seconds);
     uint64_t now;
     do {
         team_run(t, pass, &x);
         passes++;
-        now = now_ns();
+        now = clock_ns();
     } while (now < end);
     arena_free(&memory);
     return 3.0 * (double)x.n * sizeof(float) * passes / (1e-9 * (double)(now - begin));

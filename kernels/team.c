@@ -10,16 +10,19 @@
  * Relaxed order is enough for counters: they only deal out tasks, and data passes between threads at gates
  * alone.
  *
- * Gates.  A waiting thread spins for about the length of a task and then sleeps in the kernel (futex(2)).  It
- * does not call sched_yield: since Linux 6.6 a yield gives up a share of the time to come, and a thread that
- * stays runnable keeps the scheduler from moving the one that everybody waits for, which another program has
- * pushed off its core, to this one.  README.md has figures.
+ * Gates.  A waiting thread spins for about the length of a task, then for a millisecond more, and then sleeps in
+ * the kernel (futex(2)), for to wake up may take longer than most waits.  It does not call sched_yield: since
+ * Linux 6.6 a yield gives up a share of the time to come, and a thread that stays runnable keeps the scheduler
+ * from moving the one that everybody waits for, which another program has pushed off its core, to this one.  So
+ * where a barrier takes longer than that millisecond, waits have none for a while.  README.md has figures.
  *
  * Workers.  They live in one parallel region for the life of the team, so that they sleep at our gates
  * between runs too; libgomp's own waits spin for milliseconds.  Whoever opens such a region cannot leave it:
  * that is the host, a thread which does nothing else, while the caller of team_run is member 0 in its
  * place. */
 #include "kernels/team.h"
+
+#include "kernels/clock.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -38,9 +41,12 @@
 #endif
 
 #define LINE          64   /* bytes that travel between cores together */
-#define SPINS         2000 /* pauses before a waiting thread sleeps; one takes 10 to 140 cycles */
+#define SPINS         2000 /* pauses of a wait; one takes 10 to 140 cycles */
 #define SPINS_CROWDED 16   /* the same when the threads outnumber the cores */
-#define SCRATCH_SKEW  192  /* bytes by which threads' scratch starts apart in a page */
+#define PATIENCE_NS   1000000u
+#define HASTE_NS      200000000u
+#define WATCH_PAUSES  16  /* between two looks at the clock */
+#define SCRATCH_SKEW  192 /* bytes by which threads' scratch starts apart in a page */
 
 typedef struct line_counter {
     _Alignas(LINE) atomic_long value;
@@ -58,7 +64,8 @@ struct team {
     gate run;                          /* how many runs there were */
     gate leave;                        /* 1: the host may */
     _Alignas(LINE) int threads;
-    int spins;
+    bool crowded;                 /* threads outnumber the cores */
+    _Atomic uint64_t hasty_until; /* nobody has patience before that time, clock_ns() */
     const kernels *k;
     line_counter *taken[2]; /* one for each thread */
     char *scratch;
@@ -110,18 +117,46 @@ static void spin_pause(void)
 
 /* ---- gates ---- */
 
-/* Until the gate's value is another than `old`. */
-static void gate_wait(gate *g, unsigned old, int spins)
+/* Whether the gate's value became another than `old` during so many pauses. */
+static bool gate_spin(const gate *g, unsigned old, int pauses)
 {
-    for (int i = 0; i < spins; i++) {
+    for (int i = 0; i < pauses; i++) {
         if (atomic_load_explicit(&g->value, memory_order_acquire) != old)
-            return;
+            return true;
         spin_pause();
     }
+    return false;
+}
+
+static void gate_sleep(gate *g, unsigned old)
+{
     atomic_fetch_add(&g->sleepers, 1);
     while (atomic_load(&g->value) == old)
         syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
     atomic_fetch_sub(&g->sleepers, 1);
+}
+
+/* Whether it did in another PATIENCE_NS.  A member that keeps the others waiting for longer than that has lost its
+ * core, and more patience would keep it from getting theirs. */
+static bool gate_watch(team *t, const gate *g, unsigned old, bool for_members)
+{
+    const uint64_t begin = clock_ns();
+    if (t->crowded || begin < atomic_load_explicit(&t->hasty_until, memory_order_relaxed))
+        return false;
+    uint64_t now = begin;
+    for (; now < begin + PATIENCE_NS; now = clock_ns())
+        if (gate_spin(g, old, WATCH_PAUSES))
+            return true;
+    if (for_members)
+        atomic_store_explicit(&t->hasty_until, now + HASTE_NS, memory_order_relaxed);
+    return false;
+}
+
+/* Until the gate's value is another than `old`.  for_members: it moves when all members have come. */
+static void gate_wait(team *t, gate *g, unsigned old, bool for_members)
+{
+    if (!gate_spin(g, old, t->crowded ? SPINS_CROWDED : SPINS) && !gate_watch(t, g, old, for_members))
+        gate_sleep(g, old);
 }
 
 /* Either this sees the sleeper, or the sleeper sees the value: both orders are sequentially consistent. */
@@ -147,7 +182,7 @@ static void member_run(team *t, int id)
 static void worker(team *t, int id)
 {
     for (unsigned runs = 0;; runs++) {
-        gate_wait(&t->run, runs, t->spins);
+        gate_wait(t, &t->run, runs, false);
         if (!t->body)
             return;
         member_run(t, id);
@@ -163,7 +198,7 @@ static void *host(void *arg)
         int id = omp_get_thread_num();
         if (id == 0) {
             gate_move(&t->ready, (unsigned)omp_get_num_threads()); /* may be fewer than were asked for */
-            gate_wait(&t->leave, 0, 0);
+            gate_sleep(&t->leave, 0);
         } else {
             worker(t, id);
         }
@@ -209,14 +244,13 @@ team *team_open(int threads, const kernels *k)
     for (int i = 0; i < 2 * threads; i++)
         atomic_init(&counters[i].value, 0);
     if (threads > 1) {
-        t->spins =
-            threads > omp_get_num_procs() ? SPINS_CROWDED : SPINS; /* of all places, not only our own */
+        t->crowded = threads > omp_get_num_procs(); /* of all places, not only our own */
         if (!start_host(t)) {
             free(counters);
             free(t);
             return NULL;
         }
-        gate_wait(&t->ready, 0, t->spins);
+        gate_sleep(&t->ready, 0);
         t->members = (int)atomic_load(&t->ready.value);
     }
     return t;
@@ -344,7 +378,7 @@ void team_barrier(member *m)
             atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
             gate_move(&t->generation, generation + 1);
         } else {
-            gate_wait(&t->generation, generation, t->spins);
+            gate_wait(t, &t->generation, generation, true);
         }
     }
     m->phase++;

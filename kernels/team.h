@@ -14,8 +14,8 @@
  * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread
  * runs with denormals flushed (FTZ and DAZ) and round-to-nearest while in the body; the caller's
  * floating-point state is restored afterwards.
- * A waiting thread spins briefly and then sleeps, so that neither more threads than cores nor other programs
- * on them bring a team to a crawl, and an idle team costs nothing.
+ * A waiting thread spins, for a millisecond at most, and then sleeps, so that neither more threads than cores nor
+ * other programs on them bring a team to a crawl, and an idle team costs nothing.
  * A team of one thread makes no OpenMP call.  team_run is called by the thread that opened the team and may
  * not be nested.  Signals are left to that thread.
  * Memory: allocated by team_open and team_reserve only. */

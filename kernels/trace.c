@@ -1,20 +1,14 @@
 #include "kernels/trace.h"
 
+#include "kernels/clock.h"
+
 #include <stdlib.h>
-#include <time.h>
 
 const char *const trace_names[TRACE_PHASES] = {
 #define TRACE_NAME(name, text) [TRACE_##name] = text,
     TRACE_LIST(TRACE_NAME)
 #undef TRACE_NAME
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 bool trace_open(trace *t, size_t capacity)
 {
@@ -61,20 +55,20 @@ static void begin_at(trace *t, trace_phase phase, uint64_t now)
 void trace_begin(trace *t, trace_phase phase)
 {
     if (t && !(t->timing && t->phase == phase))
-        begin_at(t, phase, now_ns());
+        begin_at(t, phase, clock_ns());
 }
 
 void trace_end(trace *t)
 {
     if (t)
-        end_at(t, now_ns());
+        end_at(t, clock_ns());
 }
 
 void trace_step(trace *t, int64_t step, uint64_t tokens, trace_phase phase)
 {
     if (!t)
         return;
-    begin_at(t, phase, now_ns());
+    begin_at(t, phase, clock_ns());
     t->step = step;
     t->steps += step >= 0;
     t->tokens += tokens;

@@ -187,12 +187,34 @@ static void test_idle(void **state)
     team_close(t);
 }
 
+static void come_late(member *m, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        if (m->id == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        team_barrier(m);
+    }
+}
+
+/* Who waits long at a barrier sleeps: three threads that wait awake would use 0.6 s of cores. */
+static void test_late(void **state)
+{
+    (void)state;
+    team *t = team_open(4, kernels_select(NULL));
+    assert_non_null(t);
+    double before = cpu_seconds();
+    team_run(t, come_late, NULL);
+    assert_true(cpu_seconds() - before < 0.2);
+    team_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle), /* first: LLVM's threads outlive their team, and "active" means it */
-        cmocka_unit_test(test_each_task_once), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_dealt),          cmocka_unit_test(test_members),
+        cmocka_unit_test(test_late),  cmocka_unit_test(test_each_task_once), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_dealt), cmocka_unit_test(test_members),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
 }
