@@ -2,7 +2,7 @@
  * lstm.c, gru.c, rnn.c.
  *
  *   forward    pack weights | gates = bias + x W_ih, all T steps at once | step 0 | step 1 | ... | step T-1
- *   backward   pack weights | step T-1 | ... | step 0 | dx; operands of dW into panels | dW, db over the tree
+ *   backward   pack weights | step T-1 | ... | step 0 | dx; db, operands of dW into panels | dW over the tree
  *
  * Each bar is a barrier.  A task of a forward step is 16 hidden units, all gates, for some rows: their
  * product with the recurrent weights into a tile on the stack, and the cell applied to the tile while it

@@ -67,43 +67,46 @@ static void pack_x_and_h(const window *w, float *panel, int first, int panels)
     }
 }
 
+/* The gradients of both biases are the same sums, unless what comes back through the recurrent product is
+ * another gradient. */
+static float *sums_again(const window *w, int panel)
+{
+    return w->r->cell->body->part[part_of(w->r, panel)].rec_grad ? NULL : w->b_hh;
+}
+
+/* Gradients of the biases: sums over these panels of an operand, which are still near. */
+static void sum_panels(const kernels *k, const window *w, int which, int first, int panels)
+{
+    for (int i = 0; i < w->trees; i++)
+        for (int p = first; w->sums[i] && w->tree[i].a == w->r->panels[which] && p < first + panels; p++)
+            gemm_tree_sums(k, &w->tree[i], p, w->sums[i], i == 0 ? sums_again(w, p) : NULL, w->stride);
+}
+
 void window_operand(member *m, const window *w, long task)
 {
-    (void)m;
     for (int i = 0; i < PANELS; i++) {
         const operand o = operand_of(w, i);
         const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
         if (task < tasks) {
-            const int first = (int)task * PACK_PANELS, rest = o.columns / 16 - first;
+            const int first = (int)task * PACK_PANELS, panels = at_most(PACK_PANELS, o.columns / 16 - first);
             float *panel = w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B);
             if (i == PANELS_X && x_and_h(w->r->cell))
-                pack_x_and_h(w, panel, first, at_most(PACK_PANELS, rest));
+                pack_x_and_h(w, panel, first, panels);
             else
-                gemm_pack_shards(panel, at_most(PACK_PANELS, rest), o.x + first * 16, o.ld, w->shards, w->T);
+                gemm_pack_shards(panel, panels, o.x + first * 16, o.ld, w->shards, w->T);
+            sum_panels(m->k, w, i, first, panels);
             return;
         }
         task -= tasks;
     }
 }
 
-static int sum_tasks(const window *w, int tree)
-{
-    return w->sums[tree] ? w->tree[tree].pa : 0;
-}
-
 long window_tree_tasks(const window *w)
 {
     long total = 0;
     for (int i = 0; i < w->trees; i++)
-        total += gemm_tree_tasks(&w->tree[i]) + sum_tasks(w, i);
+        total += gemm_tree_tasks(&w->tree[i]);
     return total;
-}
-
-/* The gradients of both biases are the same sums, unless what comes back through the recurrent product is
- * another gradient. */
-static float *sums_again(const window *w, int panel)
-{
-    return w->r->cell->body->part[part_of(w->r, panel)].rec_grad ? NULL : w->b_hh;
 }
 
 void window_tree(member *m, const window *w, long task)
@@ -116,12 +119,6 @@ void window_tree(member *m, const window *w, long task)
             return;
         }
         task -= products;
-        if (task < sum_tasks(w, i)) {
-            gemm_tree_sums(m->k, tree, (int)task, w->sums[i], i == 0 ? sums_again(w, (int)task) : NULL,
-                           w->stride);
-            return;
-        }
-        task -= sum_tasks(w, i);
     }
 }
 
