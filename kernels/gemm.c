@@ -196,14 +196,21 @@ static gemm_extra fetch_panels(const gemm_job *j, const job_block *t, int kb, in
                         .apart = gemm_panel(j->K)};
 }
 
-void gemm_job_task(const kernels *k, const gemm_job *j, long task)
+void gemm_job_task(const kernels *k, const gemm_job *j, long task, task_part part)
 {
-    const job_block t = block_of(j, task);
+    job_block t = block_of(j, task);
+    take_part(part, TILE_ROWS, &t.m0, &t.m1);
+    if (t.m0 == t.m1)
+        return;
     const size_t panel = gemm_panel(j->K);
     for (int kb = 0; kb < depth_blocks(j); kb++) {
         const int k0 = depth_at(j, kb), k1 = depth_at(j, kb + 1);
         for (int i = 0, p = t.p0; p < t.p1; p = group_at(&t, ++i)) {
-            gemm_extra extra = panels_pass(j) ? fetch_panels(j, &t, kb, i) : fetch_task(j, &t, task, kb);
+            gemm_extra extra = {0};
+            if (panels_pass(j))
+                extra = fetch_panels(j, &t, kb, i);
+            else if (part.n == 1)
+                extra = fetch_task(j, &t, task, kb);
             extra.far = kb == 0;
             k->gemm_also(
                 t.m1 - t.m0, group_at(&t, i + 1) - p, k1 - k0, j->a + (size_t)t.m0 * j->lda + (size_t)k0,
@@ -418,11 +425,14 @@ static tree_block tree_block_of(const gemm_tree *j, long task)
                         (int)(groups * (tb + 1) / n.b)};
 }
 
-void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch)
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, task_part part, void *scratch)
 {
-    const bool more = task + 1 < gemm_tree_tasks(j);
-    const tree_block t = tree_block_of(j, task), after = more ? tree_block_of(j, task + 1) : (tree_block){0};
-    tree_walk(k, j, &t, more ? &after : NULL, scratch);
+    const bool more = part.n == 1 && task + 1 < gemm_tree_tasks(j);
+    const tree_block after = more ? tree_block_of(j, task + 1) : (tree_block){0};
+    tree_block t = tree_block_of(j, task);
+    take_part(part, 1, &t.a0, &t.a1);
+    if (t.a0 < t.a1)
+        tree_walk(k, j, &t, more ? &after : NULL, scratch);
 }
 
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, float *again, size_t stride)

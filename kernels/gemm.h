@@ -81,7 +81,7 @@ typedef struct gemm_job {
 } gemm_job;
 
 long gemm_job_tasks(const gemm_job *j);
-void gemm_job_task(const kernels *k, const gemm_job *j, long task);
+void gemm_job_task(const kernels *k, const gemm_job *j, long task, task_part part);
 
 /* ---- C = tree over shards of A^T B ---- */
 
@@ -125,7 +125,7 @@ static inline void gemm_ask_later(gemm_extra *extra, const float *place, size_t 
 long gemm_tree_tasks(const gemm_tree *j);
 /* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */
 size_t gemm_tree_scratch(int most_shards);
-void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, void *scratch);
+void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, task_part part, void *scratch);
 /* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n; and in `again`
  * likewise unless it is NULL. */
 void gemm_tree_sums(const kernels *k, const gemm_tree *j, int i, float *sums, float *again, size_t stride);

@@ -24,4 +24,18 @@ static inline int cut(int n, int unit, long i, long blocks)
     return at_most(n, (int)(pieces(n, unit) * i / blocks * unit));
 }
 
+/* Part i of n of a task; {0, 1} is all of it. */
+typedef struct task_part {
+    int i, n;
+} task_part;
+
+/* What the part has of [*from, *to), cut at multiples of `unit` from its beginning on; nothing, where there are more
+ * parts than units. */
+static inline void take_part(task_part part, int unit, int *from, int *to)
+{
+    const int first = *from, n = *to - first;
+    *from = first + cut(n, unit, part.i, part.n);
+    *to = first + cut(n, unit, part.i + 1, part.n);
+}
+
 #endif

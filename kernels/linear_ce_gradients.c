@@ -311,7 +311,9 @@ void linear_ce_gradients(member *m, const ce_job *j, const ce_chunk *c)
     const int dh_down = pieces(c->panels, DH_PANELS);
     const int dw_down = pieces(l->V, DW_WORDS), dw_across = at_most(groups, pieces(DW_TASKS, dw_down));
     const long dh = (long)dh_across * dh_down, dw = (long)dw_across * dw_down;
-    for (long i; (i = team_claim_dealt(m, dh, dh + dw)) >= 0;) {
+    const team_deal deal = {.tasks = dh + dw, .dealt = dh};
+    task_part whole;
+    for (long i; (i = team_claim_of(m, &deal, &whole)) >= 0;) {
         if (i < dh) {
             const long across = i % dh_across, down = i / dh_across;
             input_gradient(m, j, c,

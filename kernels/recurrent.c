@@ -18,15 +18,30 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The next task of a phase that has `tasks` for each window: which window's, and *task in it; NULL when none
- * is left; back: of a step that goes back. A thread's share lies in one window, if that can be. */
-static const window *claim(member *m, const layer_call *c, long tasks, bool back, long *task)
+/* Of the task that a share ends with. */
+#define STEP_PARTS    2 /* its rows, in backward its hidden units */
+#define PRODUCT_PARTS 4
+
+/* The next task of a phase that has deal.tasks for each window: which window's, and *task in it, *part of it; NULL when
+ * none is left. A thread's share lies in one window, if that can be. */
+static const window *claim(member *m, const layer_call *c, team_deal deal, long *task, task_part *part)
 {
-    const long i = back ? team_claim_back(m, c->windows * tasks) : team_claim(m, c->windows * tasks);
+    const long tasks = deal.tasks;
+    deal.tasks *= c->windows;
+    const long i = team_claim_of(m, &deal, part);
     if (i < 0)
         return NULL;
     *task = i % tasks;
     return &c->window[i / tasks];
+}
+
+/* Where L2 keeps a share's weights nobody else has them near: then it is better to wait for the end of a task than
+ * to take half of it. */
+static team_deal step_deal(const window *first, int s)
+{
+    return (team_deal){.tasks = window_step_tasks(first),
+                       .parts = first->step.kept ? 1 : STEP_PARTS,
+                       .back = window_step_back(first, s)};
 }
 
 /* ---- plan ---- */
@@ -131,22 +146,23 @@ static void forward_body(member *m, void *arg)
     const layer_call *c = arg;
     const window *const first = &c->window[0], *w;
     const recurrent *r = first->r;
-    const long step_tasks = window_step_tasks(first);
     const int T = first->T, phases = r->cell->body->phases;
-    const long panels = panels_of(r), products = gemm_job_tasks(&first->product);
+    const team_deal packs = {.tasks = panels_of(r)},
+                    products = {.tasks = gemm_job_tasks(&first->product), .parts = PRODUCT_PARTS};
+    task_part part;
     long i;
-    while ((w = claim(m, c, panels, false, &i)))
+    while ((w = claim(m, c, packs, &i, &part)))
         pack_forward(m, w, (int)i);
     team_barrier(m);
     member_phase(m, TRACE_INPUT);
-    while ((w = claim(m, c, products, false, &i)))
-        gemm_job_task(m->k, &w->product, i);
+    while ((w = claim(m, c, products, &i, &part)))
+        gemm_job_task(m->k, &w->product, i, part);
     team_barrier(m);
     member_phase(m, TRACE_FORWARD);
     for (int s = 0; s < T; s++) {
         for (int phase = 0; phase < phases; phase++) {
-            while ((w = claim(m, c, step_tasks, window_step_back(first, s), &i)))
-                window_forward_task(m, w, s, phase, i);
+            while ((w = claim(m, c, step_deal(first, s), &i, &part)))
+                window_forward_task(m, w, s, phase, i, part);
             team_barrier(m);
         }
     }
@@ -254,7 +270,8 @@ static void pack_all_backward(member *m, const layer_call *c)
     const recurrent *r = c->window[0].r;
     const long pack_hh = pieces(panels_of(r), GATE_PANELS), pack_ih = c->window[0].dx ? pack_hh : 0;
     const window *w;
-    for (long i; (w = claim(m, c, pack_hh + pack_ih, false, &i));) {
+    task_part whole;
+    for (long i; (w = claim(m, c, (team_deal){.tasks = pack_hh + pack_ih}, &i, &whole));) {
         if (i < pack_hh)
             pack_backward(w->r, w->r->w_hh, w->weights->w_hh, r->H, (int)i);
         else
@@ -266,15 +283,17 @@ static void pack_all_backward(member *m, const layer_call *c)
 /* dx is a chain over the gates of both directions: the second one's product follows the first one's, and
  * each goes with work of another kind. */
 static void make_dx(member *m, const layer_call *c, int which, long others,
-                    void (*other)(member *m, const window *w, long task))
+                    void (*other)(member *m, const window *w, long task, task_part part))
 {
     const window *w = &c->window[which];
     const long products = which < c->windows && w->dx ? gemm_job_tasks(&w->product) : 0;
-    for (long i; (i = team_claim(m, products + c->windows * others)) >= 0;) {
+    const team_deal deal = {.tasks = products + c->windows * others, .parts = PRODUCT_PARTS};
+    task_part part;
+    for (long i; (i = team_claim_of(m, &deal, &part)) >= 0;) {
         if (i < products)
-            gemm_job_task(m->k, &w->product, i);
+            gemm_job_task(m->k, &w->product, i, part);
         else
-            other(m, &c->window[(i - products) / others], (i - products) % others);
+            other(m, &c->window[(i - products) / others], (i - products) % others, part);
     }
     team_barrier(m);
 }
@@ -284,13 +303,13 @@ static void backward_body(member *m, void *arg)
     const layer_call *c = arg;
     const window *first = &c->window[0], *w;
     const recurrent *r = first->r;
-    const long step_tasks = window_step_tasks(first);
     pack_all_backward(m, c);
     member_phase(m, TRACE_BACKWARD);
     for (int s = first->T - 1; s >= 0; s--) {
         for (int phase = 0; phase < r->cell->body->phases; phase++) {
-            for (long i; (w = claim(m, c, step_tasks, window_step_back(first, s), &i));)
-                window_backward_task(m, w, s, phase, i);
+            task_part part;
+            for (long i; (w = claim(m, c, step_deal(first, s), &i, &part));)
+                window_backward_task(m, w, s, phase, i, part);
             team_barrier(m);
         }
     }

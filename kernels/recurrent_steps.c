@@ -184,6 +184,23 @@ static cell_task task_of(const window *w, int s, long task)
     return c;
 }
 
+/* Part of a task's rows: whole blocks, if it has several. The thread has no next one. */
+static void take_rows(const window *w, cell_task *c, task_part part)
+{
+    if (part.n == 1)
+        return;
+    int end = c->b0 + c->rows;
+    if (c->last - c->first > 1) {
+        take_part(part, 1, &c->first, &c->last);
+        c->b0 = block_row(w, c->first);
+        end = block_row(w, c->last);
+    } else {
+        take_part(part, 1, &c->b0, &end);
+    }
+    c->rows = end - c->b0;
+    c->next = -1;
+}
+
 /* A product of all rows of a task: out (rows, 16 panels) = start + a b, block by block, and for several
  * blocks piece by piece of the weights. */
 typedef struct cell_product {
@@ -229,7 +246,8 @@ static void multiply(const kernels *k, const window *w, const cell_task *c, cons
         const bool more = piece + 1 < cuts;
         const int k2 = more ? (int)((long)p->depth * (piece + 2) / cuts) : p->depth / cuts;
         for (int block = c->first; block < c->last; block++) {
-            const int row = block_row(w, block) - c->b0, rows = block_row(w, block + 1) - c->b0 - row;
+            const int row = n == 1 ? 0 : block_row(w, block) - c->b0,
+                      rows = n == 1 ? c->rows : block_row(w, block + 1) - c->b0 - row;
             const gemm_extra extra =
                 n == 1 ? fetch_unit(w, c, p)
                        : fetch_piece(p, more ? p->b : p->next, more ? p->panels : p->next_panels,
@@ -295,14 +313,17 @@ static void apply(member *m, const window *w, int phase, int t, const cell_task 
     narrow_gates(m->k, w->r, f, unit, tile, room);
 }
 
-void window_forward_task(member *m, const window *w, int s, int phase, long task)
+void window_forward_task(member *m, const window *w, int s, int phase, long task, task_part rows)
 {
     _Alignas(64) float rec[TILE_ROWS * CELL_GATES_MAX * 16];
     const recurrent *r = w->r;
     const int t = time_of(w, s);
     const cell_body *body = r->cell->body;
     const cell_phase *f = &body->forward[phase];
-    const cell_task c = task_of(w, s, task);
+    cell_task c = task_of(w, s, task);
+    take_rows(w, &c, rows);
+    if (c.rows == 0)
+        return;
     cell_tile tile;
     tile_at(&tile, w, t, c.b0, c.rows, c.unit);
     tile_prefetch(&tile, r->cell->gates);
@@ -371,13 +392,19 @@ static void product_through_time(member *m, const window *w, const cell_phase *f
     }
 }
 
-void window_backward_task(member *m, const window *w, int s, int phase, long task)
+void window_backward_task(member *m, const window *w, int s, int phase, long task, task_part part)
 {
     _Alignas(64) float rec[TILE_ROWS * BACKWARD_UNITS * 16], dh[TILE_ROWS * 16];
     const recurrent *r = w->r;
     const cell_phase *f = &r->cell->body->backward[phase];
-    const cell_task c = task_of(w, s, task);
-    const int units = at_most(BACKWARD_UNITS, units_of(r) - c.unit);
+    cell_task c = task_of(w, s, task);
+    int end = at_most(c.unit + BACKWARD_UNITS, units_of(r));
+    take_part(part, 1, &c.unit, &end);
+    const int units = end - c.unit;
+    if (units == 0)
+        return;
+    if (part.n > 1)
+        c.next = -1;
     const int t = time_of(w, s), from = f->this_step ? s : s + 1;
     cell_tile tile[BACKWARD_UNITS];
     for (int u = 0; u < units; u++) {

@@ -3,7 +3,8 @@
  * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
  * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time
  * from the next threads' shares.  Where some tasks are dealt out, a share begins with its own of those, w,
- * w + size, w + 2 size, ..., and the others are cut as above.  There are two sets of counters: phase e uses set
+ * w + size, w + 2 size, ..., and the others are cut as above; where last tasks come in parts, the counter goes on
+ * to their number.  There are two sets of counters: phase e uses set
  * e%2, and at the barrier that ends it each thread clears its counter of the other set, which nobody has touched
  * since the barrier before and which phase e+1 will use.
  *
@@ -171,7 +172,7 @@ static void gate_move(gate *g, unsigned value)
 
 static void member_run(team *t, int id)
 {
-    member m = {.team = t, .id = id, .size = t->members, .k = t->k, .share = -1};
+    member m = {.team = t, .id = id, .size = t->members, .k = t->k, .claims = -1};
     m.trace = id == 0 ? t->trace : NULL;
     unsigned state = float_state_enter();
     t->body(&m, t->arg);
@@ -325,47 +326,54 @@ static int owner_of(const member *m)
     return i < m->size ? i : i - m->size;
 }
 
-/* The next place of a share that is not empty yet, which is m's current one then; -1 when all are.  A share is
- * every size-th of the first `dealt` tasks, and a stretch of the others. */
-static long claim_place(member *m, long dealt, long tasks)
+/* What is to be had of a share: every size-th of the tasks that are dealt out, a stretch of the others. */
+static void look_at_share(member *m, const team_deal *deal)
+{
+    const int owner = owner_of(m), parts = m->size > 1 && deal->parts > 1 ? deal->parts : 1;
+    const long rest = deal->tasks - deal->dealt;
+    m->dealt = deal->dealt > owner ? (deal->dealt - owner - 1) / m->size + 1 : 0;
+    m->first = rest * owner / m->size;
+    m->share = m->dealt + rest * (owner + 1) / m->size - m->first;
+    m->whole = parts > 1 && m->share > 0 ? m->share - 1 : m->share;
+    m->claims = m->whole + (m->share - m->whole) * parts;
+}
+
+/* The next claim to a share that is not empty yet, which is m's current one then; -1 when all are. */
+static long claim_place(member *m, const team_deal *deal)
 {
     line_counter *taken = m->team->taken[m->phase % 2];
-    const long rest = tasks - dealt;
-    assert(0 <= dealt && dealt <= tasks);
-    for (; m->victim < m->size; m->victim++, m->share = -1) {
-        const int owner = owner_of(m);
-        if (m->share < 0) { /* divisions are slow beside the shortest tasks */
-            m->dealt = dealt > owner ? (dealt - owner - 1) / m->size + 1 : 0;
-            m->first = rest * owner / m->size;
-            m->share = m->dealt + rest * (owner + 1) / m->size - m->first;
-        }
-        if (atomic_load_explicit(&taken[owner].value, memory_order_relaxed) >= m->share)
+    assert(0 <= deal->dealt && deal->dealt <= deal->tasks);
+    for (; m->victim < m->size; m->victim++, m->claims = -1) {
+        if (m->claims < 0) /* divisions are slow beside the shortest tasks */
+            look_at_share(m, deal);
+        atomic_long *const counter = &taken[owner_of(m)].value;
+        if (atomic_load_explicit(counter, memory_order_relaxed) >= m->claims)
             continue; /* looks first: a failed claim would take the line from its owner */
-        const long i = take(m, &taken[owner].value);
-        if (i < m->share)
+        const long i = take(m, counter);
+        if (i < m->claims)
             return i;
     }
     return -1;
 }
 
+long team_claim_of(member *m, const team_deal *deal, task_part *part)
+{
+    assert(!deal->back || deal->dealt == 0);
+    const long place = claim_place(m, deal);
+    if (place < 0)
+        return -1;
+    const bool whole = place < m->whole;
+    const long i = whole ? place : m->whole;
+    *part = whole ? (task_part){0, 1} : (task_part){(int)(place - m->whole), (int)(m->claims - m->whole)};
+    if (deal->back)
+        return m->first + m->share - 1 - i;
+    return i < m->dealt ? owner_of(m) + i * m->size : deal->dealt + m->first + i - m->dealt;
+}
+
 long team_claim(member *m, long tasks)
 {
-    const long i = claim_place(m, 0, tasks);
-    return i < 0 ? -1 : m->first + i;
-}
-
-long team_claim_back(member *m, long tasks)
-{
-    const long i = claim_place(m, 0, tasks);
-    return i < 0 ? -1 : m->first + m->share - 1 - i;
-}
-
-long team_claim_dealt(member *m, long dealt, long tasks)
-{
-    const long i = claim_place(m, dealt, tasks);
-    if (i < 0)
-        return -1;
-    return i < m->dealt ? owner_of(m) + i * m->size : dealt + m->first + i - m->dealt;
+    task_part whole;
+    return team_claim_of(m, &(team_deal){.tasks = tasks}, &whole);
 }
 
 void team_barrier(member *m)
@@ -383,7 +391,7 @@ void team_barrier(member *m)
     }
     m->phase++;
     m->victim = 0;
-    m->share = -1;
+    m->claims = -1;
 }
 
 void *team_scratch(member *m, size_t bytes)

@@ -22,6 +22,7 @@
 #ifndef KERNELS_TEAM_H
 #define KERNELS_TEAM_H
 
+#include "kernels/ints.h"
 #include "kernels/kernels.h"
 #include "kernels/trace.h"
 
@@ -33,9 +34,10 @@ typedef struct member {
     trace *trace;     /* the team's, of member 0; NULL of all others */
     /* the rest is the team's own */
     unsigned phase;
-    int victim;        /* whose share is being emptied: the member this many places further on */
-    long share, dealt; /* tasks of it, and how many of them are dealt out; share < 0: not yet known */
-    long first;        /* where its stretch of the others begins */
+    int victim;         /* whose share is being emptied: the member this many places further on */
+    long claims, whole; /* to be had there, and how many of them are whole tasks; claims < 0: not yet known */
+    long share, dealt;  /* tasks of it, and how many of them are dealt out */
+    long first;         /* where its stretch of the others begins */
 } member;
 
 /* threads >= 1; k from kernels_select(). OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
@@ -52,11 +54,20 @@ void team_run(team *t, void (*body)(member *m, void *arg), void *arg);
  * same one in every phase of as many tasks; when that is done it takes from the shares of others.
  * In a phase all members claim with the same function and the same numbers. */
 long team_claim(member *m, long tasks);
-/* The same, each share from its end: when phases alternate, a thread begins with what it has met last. */
-long team_claim_back(member *m, long tasks);
-/* The same, but the first `dealt` tasks, 0 <= dealt <= tasks, are dealt out one by one, task i to thread i % size, and
- * each thread begins with its own: for phases that have a few large tasks, while the others fill the gaps. */
-long team_claim_dealt(member *m, long dealt, long tasks);
+/* How a phase's tasks are to be had, where there is more to say than how many there are. */
+typedef struct team_deal {
+    long tasks;
+    /* The first of them, 0 <= dealt <= tasks, are dealt out one by one, task i to thread i % size, and each thread
+     * begins with its own: for phases that have a few large tasks, while the others fill the gaps. */
+    long dealt;
+    /* The task that each share ends with comes in so many parts, one by one, so that threads which finish early wait for
+     * less than a task; 0 and 1: whole. A thread alone gets whole tasks. */
+    int parts;
+    /* Each share from its end, where nothing is dealt out: when phases alternate, a thread begins with what it has met
+     * last. */
+    bool back;
+} team_deal;
+long team_claim_of(member *m, const team_deal *deal, task_part *part);
 void team_barrier(member *m);
 
 /* Where the time goes (trace.h): the trace that this team's bodies write, NULL for none, as at start;

@@ -82,13 +82,15 @@ static void sum_panels(const kernels *k, const window *w, int which, int first, 
             gemm_tree_sums(k, &w->tree[i], p, w->sums[i], i == 0 ? sums_again(w, p) : NULL, w->stride);
 }
 
-void window_operand(member *m, const window *w, long task)
+void window_operand(member *m, const window *w, long task, task_part part)
 {
     for (int i = 0; i < PANELS; i++) {
         const operand o = operand_of(w, i);
         const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
         if (task < tasks) {
-            const int first = (int)task * PACK_PANELS, panels = at_most(PACK_PANELS, o.columns / 16 - first);
+            int first = (int)task * PACK_PANELS, end = at_most(first + PACK_PANELS, o.columns / 16);
+            take_part(part, 1, &first, &end);
+            const int panels = end - first;
             float *panel = w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B);
             if (i == PANELS_X && x_and_h(w->r->cell))
                 pack_x_and_h(w, panel, first, panels);
@@ -109,13 +111,13 @@ long window_tree_tasks(const window *w)
     return total;
 }
 
-void window_tree(member *m, const window *w, long task)
+void window_tree(member *m, const window *w, long task, task_part part)
 {
     for (int i = 0; i < w->trees; i++) {
         const gemm_tree *tree = &w->tree[i];
         const long products = gemm_tree_tasks(tree);
         if (task < products) {
-            gemm_tree_task(m->k, tree, task, team_scratch(m, gemm_tree_scratch(w->B)));
+            gemm_tree_task(m->k, tree, task, part, team_scratch(m, gemm_tree_scratch(w->B)));
             return;
         }
         task -= products;

@@ -216,8 +216,8 @@ static inline long window_step_tasks(const window *w)
 /* The times at which every row exists: rows need not be looked at there. */
 void window_find_all(window *w);
 /* A task of step s: 16 hidden units, in backward BACKWARD_UNITS times as many, of one of the runs of blocks. */
-void window_forward_task(member *m, const window *w, int s, int phase, long task);
-void window_backward_task(member *m, const window *w, int s, int phase, long task);
+void window_forward_task(member *m, const window *w, int s, int phase, long task, task_part part);
+void window_backward_task(member *m, const window *w, int s, int phase, long task, task_part part);
 
 /* ---- join.c ---- */
 
@@ -231,11 +231,11 @@ void window_split(const window *w, int unit, cell_tile *tile, float *room);
 
 /* The operands, into panels, and the gradients of the biases, in tasks. */
 long window_operand_tasks(const window *w);
-void window_operand(member *m, const window *w, long task);
+void window_operand(member *m, const window *w, long task, task_part part);
 /* Then the sums over shards, in tasks. The window must stay where it is from the plan
  * on. */
 void window_plan_trees(window *w, const recurrent_gradients *g);
 long window_tree_tasks(const window *w);
-void window_tree(member *m, const window *w, long task);
+void window_tree(member *m, const window *w, long task, task_part part);
 
 #endif

@@ -85,7 +85,7 @@ static void dense(const problem *q, float *out, int a, int b)
 }
 
 /* Rank r's rows of the problem. */
-static problem cut(const problem *q, const shards *p)
+static problem cut_rows(const problem *q, const shards *p)
 {
     problem mine = make_problem(q->V, q->E, q->T, p->rows ? p->rows : 1, q->S);
     const size_t Ep = (size_t)PAD16(q->E);
@@ -120,7 +120,7 @@ static void expect_words(const embedding *m, const float *dW, const uint32_t *id
 static void check_rank(problem *q, team *t, const shards *p)
 {
     const size_t n = (size_t)q->V * (size_t)q->E, stride = n + 3;
-    problem mine = cut(q, p);
+    problem mine = cut_rows(q, p);
     arena a = {0};
     embedding m;
     embedding_plan(&m, &a, q->V, q->E, q->T, mine.B);

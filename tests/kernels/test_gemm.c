@@ -275,7 +275,8 @@ static void jobs(const kernels *k)
             for (j.threads = 0; j.threads <= 2; j.threads++) {
                 memcpy(C, before, M * N * sizeof *C);
                 for (long task = gemm_job_tasks(&j) - 1; task >= 0; task--)
-                    gemm_job_task(k, &j, task);
+                    for (int parts = 1 + (int)task % 5, part = parts - 1; part >= 0; part--)
+                        gemm_job_task(k, &j, task, (task_part){part, parts});
                 assert_true(same_bits("job", C, whole, M * N));
             }
         }
@@ -393,7 +394,8 @@ static void check_tree(const kernels *k, int T, int B, int S, int rank, int size
                    .stride = stride};
     float *scratch = aligned_alloc(64, gemm_tree_scratch(p.count));
     for (long task = 0; task < gemm_tree_tasks(&j); task++)
-        gemm_tree_task(k, &j, task, scratch);
+        for (int parts = 1 + (int)task % 4, part = parts - 1; part >= 0; part--)
+            gemm_tree_task(k, &j, task, (task_part){part, parts}, scratch);
     free(scratch);
     for (int i = 0; i < j.pa; i++)
         gemm_tree_sums(k, &j, i, sums, i % 3 == 0 ? NULL : again, sums_stride);

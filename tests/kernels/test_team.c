@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,9 @@ typedef struct phases {
     long tasks;
     /* of every task: done[f % 2] is f when phase f begins, done[(f+1) % 2] is f+1 when it ends */
     int done[2][TASKS_MAX];
+    /* byte i: how often part i was claimed; and should have been, by what its first part says of their number */
+    atomic_ullong claimed[TASKS_MAX];
+    unsigned long long parts[TASKS_MAX];
     bool wrong;
 } phases;
 
@@ -30,10 +34,17 @@ static void count_phases(member *m, void *arg)
 {
     phases *p = arg;
     for (int phase = 0; phase < PHASES; phase++) {
-        const long dealt = phase / 3 % (p->tasks + 1);
-        for (long i; (i = phase % 3 == 1   ? team_claim_back(m, p->tasks)
-                          : phase % 3 == 2 ? team_claim_dealt(m, dealt, p->tasks)
-                                           : team_claim(m, p->tasks)) >= 0;) {
+        const team_deal deal = {.tasks = p->tasks,
+                                .dealt = phase % 3 == 2 ? phase / 3 % (p->tasks + 1) : 0,
+                                .parts = phase % 5,
+                                .back = phase % 3 == 1};
+        task_part part = {0, 1};
+        for (long i; (i = phase % 4 ? team_claim_of(m, &deal, &part) : team_claim(m, p->tasks)) >= 0;) {
+            atomic_fetch_add_explicit(&p->claimed[i], 1ULL << 8 * part.i, memory_order_relaxed);
+            if (part.i > 0)
+                continue;
+            for (int k = 0; k < part.n; k++)
+                p->parts[i] += 1ULL << 8 * k;
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -66,6 +77,7 @@ static void test_each_task_once(void **state)
             for (long i = 0; i < tasks; i++) {
                 assert_int_equal(p.done[PHASES % 2][i], PHASES);
                 assert_int_equal(p.done[(PHASES + 1) % 2][i], PHASES - 1);
+                assert_true(p.claimed[i] == p.parts[i]);
             }
         }
         team_close(t);
@@ -79,13 +91,16 @@ static void there_and_back(member *m, void *arg)
         *right &= team_claim(m, 5) == i;
     *right &= team_claim(m, 5) == -1;
     team_barrier(m);
+    task_part part;
+    const team_deal back = {.tasks = 5, .parts = 3, .back = true},
+                    dealt = {.tasks = 5, .dealt = 2, .parts = 3};
     for (long i = 4; i >= 0; i--)
-        *right &= team_claim_back(m, 5) == i;
-    *right &= team_claim_back(m, 5) == -1;
+        *right &= team_claim_of(m, &back, &part) == i && part.n == 1;
+    *right &= team_claim_of(m, &back, &part) == -1;
     team_barrier(m);
     for (long i = 0; i < 5; i++)
-        *right &= team_claim_dealt(m, 2, 5) == i;
-    *right &= team_claim_dealt(m, 2, 5) == -1;
+        *right &= team_claim_of(m, &dealt, &part) == i && part.n == 1;
+    *right &= team_claim_of(m, &dealt, &part) == -1;
     team_barrier(m);
 }
 
@@ -100,10 +115,56 @@ static void test_order(void **state)
     team_close(t);
 }
 
+typedef struct place {
+    long task;
+    task_part part;
+} place;
+
+static bool claims(member *m, const team_deal *deal, const place *expected, int n)
+{
+    bool right = true;
+    task_part part;
+    for (int i = 0; m->id == 0 && i < n; i++)
+        right &= team_claim_of(m, deal, &part) == expected[i].task && part.i == expected[i].part.i &&
+                 part.n == expected[i].part.n;
+    right &= m->id > 0 || team_claim_of(m, deal, &part) == -1;
+    team_barrier(m);
+    return right;
+}
+
+/* One of two threads takes all: its own share and then the other's, which end with a task in parts. */
+static void take_all(member *m, void *arg)
+{
+    const place forward[] = {{0, {0, 1}}, {1, {0, 2}}, {1, {1, 2}}, {2, {0, 1}}, {3, {0, 2}}, {3, {1, 2}}},
+                back[] = {{1, {0, 1}}, {0, {0, 2}}, {0, {1, 2}}, {3, {0, 1}}, {2, {0, 2}}, {2, {1, 2}}},
+                dealt[] = {{0, {0, 1}}, {2, {0, 3}}, {2, {1, 3}}, {2, {2, 3}},
+                           {1, {0, 1}}, {3, {0, 3}}, {3, {1, 3}}, {3, {2, 3}}};
+    bool right = claims(m, &(team_deal){.tasks = 4, .parts = 2}, forward, 6);
+    right &= claims(m, &(team_deal){.tasks = 4, .parts = 2, .back = true}, back, 6);
+    right &= claims(m, &(team_deal){.tasks = 4, .dealt = 2, .parts = 3}, dealt, 8);
+    if (m->id == 0)
+        *(bool *)arg = right;
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    if (granted(2) < 2)
+        skip();
+    team *t = team_open(2, kernels_select(NULL));
+    assert_non_null(t);
+    bool right = false;
+    team_run(t, take_all, &right);
+    assert_true(right);
+    team_close(t);
+}
+
 static void claim_one(member *m, void *arg)
 {
     long *first = arg;
-    first[m->id] = team_claim_dealt(m, m->size + 1, 3L * m->size + 1);
+    task_part part;
+    const team_deal deal = {.tasks = 3L * m->size + 1, .dealt = m->size + 1, .parts = 2};
+    first[m->id] = team_claim_of(m, &deal, &part);
     team_barrier(m);
 }
 
@@ -214,7 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle), /* first: LLVM's threads outlive their team, and "active" means it */
         cmocka_unit_test(test_late),  cmocka_unit_test(test_each_task_once), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_dealt), cmocka_unit_test(test_members),
+        cmocka_unit_test(test_parts), cmocka_unit_test(test_dealt),          cmocka_unit_test(test_members),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
 }
