@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-#define SLICE         16384 /* elements of a task */
-#define ROWS_PER_TASK 8     /* where only some rows have a gradient */
+#define BATCH 64 /* pieces at a time */
+#define RUN   16 /* floats of a cache line: pieces are cut at multiples of them */
 
 int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX])
 {
@@ -43,15 +43,19 @@ float optim_state_start(const optim_settings *s, int state)
     return s->kind == OPTIM_KIND_ADAGRAD && state == 0 ? (float)s->initial_accumulator : 0.0f;
 }
 
+/* A piece, ready for the kernel. */
 typedef struct job {
+    const optim_piece *piece;
     optim_scalars scalars;
     optim_function step;
-    float *w;
-    const float *grad;
-    float *state[OPTIM_STATES_MAX]; /* as the kernel expects them: NULL where none is kept */
-    size_t n;
-    const sums_rows *only;
+    float *state[OPTIM_STATES_MAX]; /* where the kernel expects them, NULL where none is kept */
+    const sums_rows *only;          /* rows outside of which nothing is done, NULL: all */
 } job;
+
+typedef struct batch {
+    int jobs;
+    job job[BATCH];
+} batch;
 
 static optim_scalars scalars_of(const optim_settings *s, int64_t step, double lr, float scale, float clip,
                                 bool decay)
@@ -98,27 +102,31 @@ static void prepare_rmsprop(job *j, const optim_settings *s)
     }
 }
 
-static void body(member *m, void *arg)
+/* n elements from `at` on. */
+static void step_stretch(const job *j, size_t at, size_t n)
 {
-    const job *j = arg;
-    for (long i; (i = team_claim(m, (long)((j->n + SLICE - 1) / SLICE))) >= 0;) {
-        size_t at = (size_t)i * SLICE, n = j->n - at < SLICE ? j->n - at : SLICE;
-        float *state[OPTIM_STATES_MAX];
-        for (int k = 0; k < OPTIM_STATES_MAX; k++)
-            state[k] = j->state[k] ? j->state[k] + at : NULL;
-        j->step(&j->scalars, j->w + at, j->grad + at, state, n);
-    }
+    float *state[OPTIM_STATES_MAX];
+    for (int k = 0; k < OPTIM_STATES_MAX; k++)
+        state[k] = j->state[k] ? j->state[k] + at : NULL;
+    j->step(&j->scalars, j->piece->w + at, j->piece->grad + at, state, n);
 }
 
-/* Only the rows that have a gradient. */
-static void rows_body(member *m, void *arg)
+/* A task is the same share of each piece. */
+static void body(member *m, void *arg)
 {
-    const job *j = arg;
-    const sums_rows *r = j->only;
-    for (long i; (i = team_claim(m, pieces(r->rows, ROWS_PER_TASK))) >= 0;)
-        for (int n = (int)i * ROWS_PER_TASK; n < at_most((int)(i + 1) * ROWS_PER_TASK, r->rows); n++) {
-            const size_t at = (size_t)r->row[n] * r->columns;
-            j->step(&j->scalars, j->w + at, j->grad + at, j->state, r->columns);
+    const batch *b = arg;
+    sums_share share;
+    while (sums_claim(m, &share))
+        for (int i = 0; i < b->jobs; i++) {
+            const job *j = &b->job[i];
+            const sums_rows *rows = j->only;
+            size_t from, to;
+            sums_cut(&share, rows ? (size_t)rows->rows : (j->piece->n + RUN - 1) / RUN, &from, &to);
+            for (size_t n = from; rows && n < to; n++)
+                step_stretch(j, (size_t)rows->row[n] * rows->columns, rows->columns);
+            const size_t end = to * RUN < j->piece->n ? to * RUN : j->piece->n;
+            if (!rows && from < to)
+                step_stretch(j, from * RUN, end - from * RUN);
         }
 }
 
@@ -129,33 +137,41 @@ static bool is_plain_sgd(const job *j, const optim_settings *s)
            j->scalars.l1 == 0.0f;
 }
 
-void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, float scale, float clip,
-                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n,
-                 const sums_rows *only)
+static void prepare(job *j, const kernels *k, const optim_settings *s, float scale, float clip,
+                    const optim_piece *p)
 {
-    const kernels *k = team_kernels(t);
     const char *names[OPTIM_STATES_MAX];
-    job j = {
-        .scalars = scalars_of(s, step, lr, scale, clip, decay), .w = w, .grad = grad, .n = n, .only = only};
+    *j = (job){.piece = p, .scalars = scalars_of(s, p->step, p->lr, scale, clip, p->decay)};
     for (int i = optim_states(s, names) - 1; i >= 0; i--)
-        j.state[i] = state[i];
+        j->state[i] = p->state[i];
     switch (s->kind) {
     case OPTIM_KIND_SGD:
-        j.step = k->optim_sgd;
+        j->step = k->optim_sgd;
         break;
     case OPTIM_KIND_ADAM:
     case OPTIM_KIND_ADAMW:
-        j.step = k->optim_adam;
-        prepare_adam(&j, s, step, lr);
+        j->step = k->optim_adam;
+        prepare_adam(j, s, p->step, p->lr);
         break;
     case OPTIM_KIND_RMSPROP:
-        j.step = k->optim_rmsprop;
-        prepare_rmsprop(&j, s);
+        j->step = k->optim_rmsprop;
+        prepare_rmsprop(j, s);
         break;
     case OPTIM_KIND_ADAGRAD:
-        j.step = k->optim_adagrad;
-        j.scalars.rate = (float)(lr / (1.0 + (double)(step - 1) * s->lr_decay));
+        j->step = k->optim_adagrad;
+        j->scalars.rate = (float)(p->lr / (1.0 + (double)(p->step - 1) * s->lr_decay));
         break;
     }
-    team_run(t, only && is_plain_sgd(&j, s) ? rows_body : body, &j);
+    j->only = is_plain_sgd(j, s) ? p->only : NULL;
+}
+
+void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece,
+                int pieces)
+{
+    for (int first = 0; first < pieces; first += BATCH) {
+        batch b = {.jobs = at_most(BATCH, pieces - first)};
+        for (int i = 0; i < b.jobs; i++)
+            prepare(&b.job[i], team_kernels(t), s, scale, clip, &piece[first + i]);
+        team_run(t, body, &b);
+    }
 }

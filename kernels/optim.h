@@ -1,4 +1,4 @@
-/* optim.h - one step of an optimiser on a contiguous piece of parameters, element by element (formulas and
+/* optim.h - one step of an optimiser on contiguous pieces of parameters, element by element (formulas and
  * corner cases of torch.optim 2.x).
  *
  *   g  = grad * scale                  1/count or 1/B (rule R6); then * clip (norm); then to [-value, value]
@@ -37,18 +37,27 @@ typedef struct optim_settings {
     bool nesterov, amsgrad, centered;
 } optim_settings;
 
-/* Which state tensors an optimiser keeps, in the order of optim_piece's `state`: how many, and their names
+/* Which state tensors an optimiser keeps, in the order of optim_piece.state: how many, and their names
  * as in torch ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg",
  * "sum"). */
 #define OPTIM_STATES_MAX 3
 int optim_states(const optim_settings *s, const char *names[OPTIM_STATES_MAX]);
 float optim_state_start(const optim_settings *s, int state); /* 0, or adagrad's initial accumulator */
 
-/* One step on n elements.  step counts from 1.  decay = false: this piece is excluded from weight_decay
- * and l1. scale, clip: see above (clip 1 = none).  only: NULL, or rows outside of which grad is zero, so that plain
- * sgd need not look there. */
-void optim_piece(team *t, const optim_settings *s, int64_t step, double lr, float scale, float clip,
-                 bool decay, float *w, const float *grad, float *const state[OPTIM_STATES_MAX], size_t n,
-                 const sums_rows *only);
+typedef struct optim_piece {
+    float *w;
+    const float *grad;
+    float *state[OPTIM_STATES_MAX];
+    size_t n;     /* elements of each */
+    int64_t step; /* counts from 1 */
+    double lr;
+    bool decay; /* false: excluded from weight_decay and l1 */
+    const sums_rows
+        *only; /* NULL, or rows outside of which grad is zero, so that plain sgd need not look there */
+} optim_piece;
+
+/* One step on all pieces, which do not overlap.  scale, clip: see above (clip 1 = none). */
+void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece,
+                int pieces);
 
 #endif

@@ -9,6 +9,10 @@
 #define SLICE 1024
 #define DEPTH 14 /* of the stack: log2 SHARDS_MAX + 2 */
 
+/* Shares of many arrays: tasks for each thread, and into how many parts its last one is cut. */
+#define SHARES      8
+#define SHARE_PARTS 4
+
 /* How many additions follow node j in a walk from left to right: the nodes of the whole tree that end
  * where it ends, less those inside it, which are in its partial. */
 static int merges_after(const shard_node *node, int S)
@@ -71,23 +75,35 @@ double sums_tree_double(const double *part, const shard_node *node, int nodes, i
     return stack[0];
 }
 
-typedef struct block_job {
-    double *per_block;
-    const float *x;
-    size_t n;
-    float scale;
-    const sums_rows *only;
-    atomic_bool all_finite;
-} block_job;
-
-static size_t block_size(const block_job *job, size_t at)
+bool sums_claim(member *m, sums_share *share)
 {
-    return job->n - at < BLOCK_FLOATS ? job->n - at : BLOCK_FLOATS;
+    task_part part;
+    const long task =
+        team_claim_of(m, &(team_deal){.tasks = (long)SHARES * m->size, .parts = SHARE_PARTS}, &part);
+    *share = (sums_share){task * part.n + part.i, (long)SHARES * m->size * part.n};
+    return task >= 0;
 }
 
-static long block_count(const block_job *job)
+void sums_cut(const sums_share *share, size_t n, size_t *from, size_t *to)
 {
-    return (long)((job->n + BLOCK_FLOATS - 1) / BLOCK_FLOATS);
+    *from = n * (size_t)share->i / (size_t)share->n;
+    *to = n * ((size_t)share->i + 1) / (size_t)share->n;
+}
+
+typedef struct squares_job {
+    const sums_piece *piece;
+    int pieces;
+    float scale;
+} squares_job;
+
+static size_t block_size(size_t n, size_t at)
+{
+    return n - at < BLOCK_FLOATS ? n - at : BLOCK_FLOATS;
+}
+
+static size_t block_count(size_t n)
+{
+    return (n + BLOCK_FLOATS - 1) / BLOCK_FLOATS;
 }
 
 /* The first of the rows that ends behind element `at`. */
@@ -105,9 +121,10 @@ static int row_behind(const sums_rows *r, size_t at)
 }
 
 /* Of a block, the runs of 16 elements in which some row has a part, each once. */
-static void rows_squares(const kernels *k, double lane[16], const block_job *job, size_t at, size_t size)
+static void rows_squares(const kernels *k, double lane[16], const sums_piece *p, float scale, size_t at,
+                         size_t size)
 {
-    const sums_rows *r = job->only;
+    const sums_rows *r = p->only;
     size_t done = 0;
     for (int i = row_behind(r, at); i < r->rows && (size_t)r->row[i] * r->columns < at + size; i++) {
         const size_t first = (size_t)r->row[i] * r->columns, end = first + r->columns - at;
@@ -115,7 +132,7 @@ static void rows_squares(const kernels *k, double lane[16], const block_job *job
         from = from > done ? from : done;
         to = to < size ? to : size;
         if (from < to)
-            k->squares(lane, job->x + at + from, to - from, job->scale);
+            k->squares(lane, p->x + at + from, to - from, scale);
         done = to;
     }
 }
@@ -129,24 +146,34 @@ static double combine(double lane[16])
     return lane[0];
 }
 
-static void squares_body(member *m, void *arg)
+static double block_squares(const kernels *k, const sums_piece *p, float scale, size_t block)
 {
-    block_job *job = arg;
-    for (long i; (i = team_claim(m, block_count(job))) >= 0;) {
-        const size_t at = (size_t)i * BLOCK_FLOATS, size = block_size(job, at);
-        double lane[16] = {0};
-        if (job->only)
-            rows_squares(m->k, lane, job, at, size);
-        else
-            m->k->squares(lane, job->x + at, size, job->scale);
-        job->per_block[i] = combine(lane);
-    }
+    const size_t at = block * BLOCK_FLOATS, size = block_size(p->n, at);
+    double lane[16] = {0};
+    if (p->only)
+        rows_squares(k, lane, p, scale, at, size);
+    else
+        k->squares(lane, p->x + at, size, scale);
+    return combine(lane);
 }
 
-void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale, const sums_rows *only)
+static void squares_body(member *m, void *arg)
 {
-    team_run(t, squares_body,
-             &(block_job){.per_block = per_block, .x = x, .n = n, .scale = scale, .only = only});
+    const squares_job *job = arg;
+    sums_share share;
+    while (sums_claim(m, &share))
+        for (int i = 0; i < job->pieces; i++) {
+            const sums_piece *p = &job->piece[i];
+            size_t from, to;
+            sums_cut(&share, block_count(p->n), &from, &to);
+            for (size_t block = from; block < to; block++)
+                p->per_block[block] = block_squares(m->k, p, job->scale, block);
+        }
+}
+
+void sums_squares(team *t, const sums_piece *piece, int pieces, float scale)
+{
+    team_run(t, squares_body, &(squares_job){piece, pieces, scale});
 }
 
 double sums_blocks(const double *per_block, size_t blocks)
@@ -159,19 +186,25 @@ double sums_blocks(const double *per_block, size_t blocks)
     return sums_blocks(per_block, half) + sums_blocks(per_block + half, blocks - half);
 }
 
+typedef struct finite_job {
+    const float *x;
+    size_t n;
+    atomic_bool all_finite;
+} finite_job;
+
 static void finite_body(member *m, void *arg)
 {
-    block_job *job = arg;
-    for (long i; (i = team_claim(m, block_count(job))) >= 0;) {
+    finite_job *job = arg;
+    for (long i; (i = team_claim(m, (long)block_count(job->n))) >= 0;) {
         size_t at = (size_t)i * BLOCK_FLOATS;
-        if (!m->k->all_finite(job->x + at, block_size(job, at)))
+        if (!m->k->all_finite(job->x + at, block_size(job->n, at)))
             atomic_store_explicit(&job->all_finite, false, memory_order_relaxed);
     }
 }
 
 bool sums_all_finite(team *t, const float *x, size_t n)
 {
-    block_job job = {.x = x, .n = n};
+    finite_job job = {.x = x, .n = n};
     atomic_init(&job.all_finite, true);
     team_run(t, finite_body, &job);
     return atomic_load(&job.all_finite);

@@ -30,13 +30,30 @@ typedef struct sums_rows {
     size_t columns;
 } sums_rows;
 
-/* Sum of squares of each block of [0,n): per block in double, 16 virtual lanes, one combining tree; scale, which is
- * finite, is applied to each element first (float).  only: NULL, or rows outside of which x is zero; beyond the runs
- * of 16 elements that they touch it is not read, and the sums have the same bits. */
-void sums_squares(team *t, double *per_block, const float *x, size_t n, float scale, const sums_rows *only);
+typedef struct sums_piece {
+    double *per_block;
+    const float *x;
+    size_t n;
+    /* NULL, or rows outside of which x is zero; beyond the runs of 16 elements that they touch it is not read, and the
+     * sums have the same bits. */
+    const sums_rows *only;
+} sums_piece;
+
+/* Sum of squares of each block of [0,n) of each piece: per block in double, 16 virtual lanes, one combining tree;
+ * scale, which is finite, is applied to each element first (float). */
+void sums_squares(team *t, const sums_piece *piece, int pieces, float scale);
 /* The tree over block indices [0,blocks), as shards.h splits; 0 of none. */
 double sums_blocks(const double *per_block, size_t blocks);
 /* true if every float is finite */
 bool sums_all_finite(team *t, const float *x, size_t n);
+
+/* For a phase that goes through many arrays, large and small: a task is the same share of each, so that a thread meets
+ * the same stretches of them in every such phase.  sums_claim as team_claim, false when nothing is left; sums_cut:
+ * units [*from, *to) of n are in the share. */
+typedef struct sums_share {
+    long i, n;
+} sums_share;
+bool sums_claim(member *m, sums_share *share);
+void sums_cut(const sums_share *share, size_t n, size_t *from, size_t *to);
 
 #endif

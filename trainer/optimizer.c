@@ -146,21 +146,33 @@ static const sums_rows *rows_of(const optimizer *o, int i, const float *gradient
     return o->words && embedding_written(o->words, gradient + o->piece[i].offset, rows) ? rows : NULL;
 }
 
+/* Of this rank's pieces, into square_sent. */
+static void own_squares(optimizer *o, team *t, const float *gradient, const optimizer_pace *pace, float scale)
+{
+    size_t mine = 0;
+    sums_piece active[PARAMS_MAX];
+    sums_rows rows[PARAMS_MAX];
+    int n = 0;
+    for (int i = 0; i < o->pieces; i++) {
+        const piece *p = &o->piece[i];
+        double *const square = o->square_sent + mine;
+        if (optimizer_frozen(pace, o->depth[i]))
+            memset(square, 0, p->blocks * sizeof *square);
+        else
+            active[n++] = (sums_piece){.per_block = square,
+                                       .x = gradient + p->offset,
+                                       .n = p->count,
+                                       .only = rows_of(o, i, gradient, &rows[i])};
+        mine += p->blocks;
+    }
+    sums_squares(t, active, n, scale);
+}
+
 /* Collective.  Sum of squares of all of the scaled gradient that is not frozen. */
 static double squares(optimizer *o, comm *group, team *t, const float *gradient, const optimizer_pace *pace,
                       float scale)
 {
-    size_t mine = 0;
-    for (int i = 0; i < o->pieces; i++) {
-        const piece *p = &o->piece[i];
-        sums_rows rows;
-        if (optimizer_frozen(pace, o->depth[i]))
-            memset(o->square_sent + mine, 0, p->blocks * sizeof *o->square_sent);
-        else
-            sums_squares(t, o->square_sent + mine, gradient + p->offset, p->count, scale,
-                         rows_of(o, i, gradient, &rows));
-        mine += p->blocks;
-    }
+    own_squares(o, t, gradient, pace, scale);
     piece theirs[PARAMS_MAX];
     for (int r = 0; r < comm_size(group); r++) {
         int n = params_pieces(o->list, r, theirs, PARAMS_MAX);
@@ -190,18 +202,25 @@ double optimizer_step(optimizer *o, comm *group, team *t, float *value, float *g
         return norm;
     team_phase(t, TRACE_OPTIMIZER);
     double clip = o->clip_norm > 0 ? o->clip_norm / (norm + 1e-6) : 1.0;
+    optim_piece active[PARAMS_MAX];
+    sums_rows rows[PARAMS_MAX];
+    int n = 0;
     for (int i = 0; i < o->pieces; i++) {
         const piece *p = &o->piece[i];
-        float *state[OPTIM_STATES_MAX] = {NULL};
-        sums_rows rows;
         if (optimizer_frozen(&pace, o->depth[i]))
             continue;
+        active[n] = (optim_piece){.w = value + p->offset,
+                                  .grad = gradient + p->offset,
+                                  .n = p->count,
+                                  .step = step_at(&pace, o->depth[i]),
+                                  .lr = rate_at(&pace, o->depth[i]),
+                                  .decay = o->decays[i],
+                                  .only = rows_of(o, i, gradient, &rows[i])};
         for (int j = 0; j < o->states; j++)
-            state[j] = o->state[j] + o->at[i];
-        optim_piece(t, &o->settings, step_at(&pace, o->depth[i]), rate_at(&pace, o->depth[i]), scale,
-                    clip < 1.0 ? (float)clip : 1.0f, o->decays[i], value + p->offset, gradient + p->offset,
-                    state, p->count, rows_of(o, i, gradient, &rows));
+            active[n].state[j] = o->state[j] + o->at[i];
+        n++;
     }
+    optim_step(t, &o->settings, scale, clip < 1.0 ? (float)clip : 1.0f, active, n);
     return norm;
 }
 

@@ -325,7 +325,15 @@ static void optimiser(digest *d, const kernels *k, int which)
         for (size_t i = 100; plain && i < 200; i++)
             g[i] = i < 150 ? 0.0f : 0x1p-126f;
         g[11] = step == STEPS ? NAN : g[11];
-        optim_piece(t, s, step, 0.01, 0.5f, 0.75f, true, w, g, state, N, NULL);
+        optim_step(t, s, 0.5f, 0.75f,
+                   &(optim_piece){.w = w,
+                                  .grad = g,
+                                  .state = {state[0], state[1], state[2]},
+                                  .n = N,
+                                  .step = step,
+                                  .lr = 0.01,
+                                  .decay = true},
+                   1);
     }
     digest_floats(d, w, N);
     for (int j = 0; j < states; j++) {
@@ -354,13 +362,13 @@ static void sums(digest *d, const kernels *k, int which)
     digest_floats(d, out, N);
     sums_tree(t, out, (const float *const *)part, node, PARTS, PARTS, N);
     digest_floats(d, out, N);
-    sums_squares(t, block, out, N, 0.37f, NULL);
+    sums_squares(t, &(sums_piece){block, out, N, NULL}, 1, 0.37f);
     for (int i = 0; i < BLOCKS; i++)
         take_double(d, block[i]);
     take_double(d, sums_blocks(block, BLOCKS));
     for (size_t n = 0; n < 40; n++) {
         block[0] = 0.0;
-        sums_squares(t, block, out, n, 1.25f, NULL);
+        sums_squares(t, &(sums_piece){block, out, n, NULL}, 1, 1.25f);
         take_double(d, block[0]);
     }
     take_word(d, sums_all_finite(t, out, N));

@@ -133,6 +133,11 @@ static float *floats(size_t n)
     return x;
 }
 
+static void step_one(team *t, const optim_settings *s, float by, float clipped, optim_piece piece)
+{
+    optim_step(t, s, by, clipped, &piece, 1);
+}
+
 /* `steps` steps on n elements, as elements first..first+n-1 of a longer array would take them. */
 static run train(const optim_settings *s, const char *name, int threads, size_t first, size_t n, int steps,
                  bool decay)
@@ -151,7 +156,14 @@ static run train(const optim_settings *s, const char *name, int threads, size_t 
     for (int step = 1; step <= steps; step++) {
         for (size_t i = 0; i < n; i++)
             r.grad[i] = gradient_at(step, first + i);
-        optim_piece(t, s, step, lr, scale, clip, decay, r.w, r.grad, r.state, n, NULL);
+        step_one(t, s, scale, clip,
+                 (optim_piece){.w = r.w,
+                               .grad = r.grad,
+                               .state = {r.state[0], r.state[1], r.state[2]},
+                               .n = n,
+                               .step = step,
+                               .lr = lr,
+                               .decay = decay});
     }
     for (int k = -2; k < r.states; k++)
         for (size_t i = n; i < n + CANARY; i++)
@@ -243,9 +255,9 @@ static void test_not_a_number(void **state)
     (void)state;
     team *t = team_open(1, kernels_select(NULL));
     const optim_settings s = {.kind = OPTIM_KIND_SGD, .clip_value = 0.5};
-    float w[3] = {1, 1, 1}, *none[OPTIM_STATES_MAX] = {NULL};
+    float w[3] = {1, 1, 1};
     const float grad[3] = {NAN, INFINITY, -1e30f};
-    optim_piece(t, &s, 1, 1.0, 1.0f, 1.0f, true, w, grad, none, 3, NULL);
+    step_one(t, &s, 1.0f, 1.0f, (optim_piece){.w = w, .grad = grad, .n = 3, .step = 1, .lr = 1.0});
     assert_true(isnan(w[0]) && w[1] == 0.5f && w[2] == 1.5f);
     team_close(t);
 }
@@ -258,11 +270,12 @@ static void test_centered_constant(void **state)
     team *t = team_open(1, kernels_select(NULL));
     const optim_settings s = {.kind = OPTIM_KIND_RMSPROP, .alpha = 0.9, .eps = 1e-3, .centered = true};
     float w[8] = {0}, mean[8] = {0}, square[8] = {0}, grad[8];
-    float *states[OPTIM_STATES_MAX] = {square, mean};
     for (int i = 0; i < 8; i++)
         grad[i] = 0.1f + 0.37f * (float)i;
     for (int step = 1; step <= 400; step++)
-        optim_piece(t, &s, step, 1e-6, 1.0f, 1.0f, true, w, grad, states, 8, NULL);
+        step_one(
+            t, &s, 1.0f, 1.0f,
+            (optim_piece){.w = w, .grad = grad, .state = {square, mean}, .n = 8, .step = step, .lr = 1e-6});
     for (int i = 0; i < 8; i++)
         assert_true(isfinite(w[i]) && w[i] < 0.0f);
     team_close(t);
@@ -293,21 +306,23 @@ static void check_no_gradient(team *t)
         /* have one: none; the first; the last; every third; all, but scaling makes it 0 */
         for (int given = 0; given < 5; given++) {
             const float by = given == 4 ? 0x1p-31f : 1.0f;
-            float w[MOST], before[MOST], grad[MOST], *none[OPTIM_STATES_MAX] = {NULL};
+            float w[MOST], before[MOST], grad[MOST];
             for (int i = 0; i < n; i++) {
                 const bool has =
                     (given == 1 && i == 0) || (given == 2 && i == n - 1) || (given == 3 && i % 3 == 0);
                 before[i] = w[i] = has ? 1.5f : kept[i % 7];
                 grad[i] = given == 4 ? 0x1p-120f : has ? 0.5f : i % 2 && n % 2 ? -0.0f : 0.0f;
             }
-            optim_piece(t, &s, 1, 0.25, by, 1.0f, true, w, grad, none, (size_t)n, NULL);
+            step_one(t, &s, by, 1.0f,
+                     (optim_piece){.w = w, .grad = grad, .n = (size_t)n, .step = 1, .lr = 0.25});
             for (int i = 0; i < n; i++) {
                 const float want = grad[i] * by != 0 ? before[i] - 0.125f : before[i];
                 assert_memory_equal(&w[i], &want, sizeof want);
             }
         }
-    float w[] = {INFINITY, -INFINITY}, *none[OPTIM_STATES_MAX] = {NULL};
-    optim_piece(t, &s, 1, 0.25, 1.0f, 1.0f, true, w, (float[]){0.5f, -0.5f}, none, 2, NULL);
+    float w[] = {INFINITY, -INFINITY};
+    step_one(t, &s, 1.0f, 1.0f,
+             (optim_piece){.w = w, .grad = (float[]){0.5f, -0.5f}, .n = 2, .step = 1, .lr = 0.25});
     assert_true(w[0] == INFINITY && w[1] == -INFINITY);
 }
 
@@ -337,8 +352,15 @@ static void check_rows(team *t, const optim_settings *s, int apart, bool plain)
             w[told][i] = has || !plain ? weight_at((size_t)i) : kept[i % 7];
             grad[i] = has ? gradient_at(1, (size_t)i) : told && plain ? NAN : 0.0f;
         }
-        float *states[OPTIM_STATES_MAX] = {state_of[told][0], state_of[told][1], NULL};
-        optim_piece(t, s, 1, 0.25, 1.0f, 1.0f, true, w[told], grad, states, ALL, told ? &only : NULL);
+        step_one(t, s, 1.0f, 1.0f,
+                 (optim_piece){.w = w[told],
+                               .grad = grad,
+                               .state = {state_of[told][0], state_of[told][1]},
+                               .n = ALL,
+                               .step = 1,
+                               .lr = 0.25,
+                               .decay = true,
+                               .only = told ? &only : NULL});
     }
     assert_memory_equal(w[0], w[1], sizeof w[0]);
     assert_memory_equal(state_of[0], state_of[1], sizeof state_of[0]);
@@ -364,6 +386,50 @@ static void test_few_rows(void **state)
     each_team(3, check_few_rows);
 }
 
+enum { PIECES = 150, MOST = 70 * PIECES }; /* more pieces than go at once */
+
+/* Pieces of no element to a few thousand, each with its own rate, step and decay: as if each were alone. */
+static void check_pieces(team *t)
+{
+    static float w[2][MOST], grad[MOST], state_of[2][OPTIM_STATES_MAX][MOST];
+    for (size_t c = 0; c < sizeof settings / sizeof *settings; c++) {
+        optim_piece piece[PIECES];
+        for (int alone = 0; alone < 2; alone++) {
+            for (size_t i = 0; i < MOST; i++) {
+                w[alone][i] = weight_at(i);
+                grad[i] = gradient_at(1, i);
+                for (int k = 0; k < OPTIM_STATES_MAX; k++)
+                    state_of[alone][k][i] = 0.5f;
+            }
+            size_t at = 0;
+            for (int i = 0; i < PIECES; i++) {
+                piece[i] = (optim_piece){.w = w[alone] + at,
+                                         .grad = grad + at,
+                                         .n = i == 97 ? 3001 : (size_t)i % 71,
+                                         .step = 1 + i % 5,
+                                         .lr = 0.01 * (1 + i % 3),
+                                         .decay = i % 2 == 0};
+                for (int k = 0; k < OPTIM_STATES_MAX; k++)
+                    piece[i].state[k] = state_of[alone][k] + at;
+                at += piece[i].n;
+            }
+            assert_true(at < MOST);
+            for (int i = 0; alone && i < PIECES; i++)
+                step_one(t, &settings[c], 0.5f, 0.75f, piece[i]);
+            if (!alone)
+                optim_step(t, &settings[c], 0.5f, 0.75f, piece, PIECES);
+        }
+        assert_memory_equal(w[0], w[1], sizeof w[0]);
+        assert_memory_equal(state_of[0], state_of[1], sizeof state_of[0]);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    each_team(3, check_pieces);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_centered_constant),
         cmocka_unit_test(test_no_gradient),
         cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

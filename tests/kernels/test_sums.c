@@ -11,6 +11,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ static void check_squares(team *t)
 {
     for (size_t n = 1; n <= RAGGED; n += n < 70 ? 1 : n / 3) {
         double block[3] = {-1, -1, -1}, plain = 0;
-        sums_squares(t, block, ragged, n, 0.3f, NULL);
+        sums_squares(t, &(sums_piece){block, ragged, n, NULL}, 1, 0.3f);
         for (size_t i = 0, b = 0; i < n; i += BLOCK_FLOATS, b++)
             assert_true(block[b] == squares(ragged + i, n - i < BLOCK_FLOATS ? n - i : BLOCK_FLOATS, 0.3f));
         for (size_t i = 0; i < n; i++)
@@ -174,6 +175,64 @@ static void test_squares(void **state)
     (void)state;
     fill(ragged, RAGGED, 99);
     each_team(check_squares);
+}
+
+/* Pieces of no block to three, all at once: each as if alone. */
+static void check_pieces(team *t)
+{
+    enum { PIECES = 90 };
+    double block[PIECES][4], alone[4];
+    sums_piece piece[PIECES];
+    for (size_t i = 0; i < PIECES; i++) {
+        for (int b = 0; b < 4; b++)
+            block[i][b] = -1;
+        piece[i] = (sums_piece){block[i], ragged + i, i * i % (RAGGED - PIECES), NULL};
+    }
+    sums_squares(t, piece, PIECES, 0.3f);
+    for (int i = 0; i < PIECES; i++) {
+        for (int b = 0; b < 4; b++)
+            alone[b] = -1;
+        sums_squares(t, &(sums_piece){alone, piece[i].x, piece[i].n, NULL}, 1, 0.3f);
+        assert_memory_equal(block[i], alone, sizeof alone);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    fill(ragged, RAGGED, 99);
+    each_team(check_pieces);
+}
+
+/* A share of many arrays: all tasks and parts together have each unit once. */
+static void mark(member *m, void *arg)
+{
+    atomic_int(*seen)[100] = arg;
+    sums_share share;
+    while (sums_claim(m, &share))
+        for (size_t n = 0; n < 100; n++) {
+            size_t from, to;
+            sums_cut(&share, n, &from, &to);
+            for (size_t i = from; i < to; i++)
+                atomic_fetch_add(&seen[n][i], 1);
+        }
+    team_barrier(m);
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        static atomic_int seen[100][100];
+        memset(seen, 0, sizeof seen);
+        team *t = team_open(threads, kernels_select(NULL));
+        assert_non_null(t);
+        team_run(t, mark, seen);
+        for (int n = 0; n < 100; n++)
+            for (int i = 0; i < 100; i++)
+                assert_int_equal(seen[n][i], i < n);
+        team_close(t);
+    }
 }
 
 /* n elements in rows of `columns`: one row in `apart`, or none. What is further than 16 from any of them is NaN
@@ -195,10 +254,10 @@ static void check_rows(team *t, size_t n, size_t columns, int apart)
                 near[i] = true;
         }
     double told[6] = {-1, -1, -1, -1, -1, -1}, all[6] = {-1, -1, -1, -1, -1, -1};
-    sums_squares(t, all, x, n, 0.3f, NULL);
+    sums_squares(t, &(sums_piece){all, x, n, NULL}, 1, 0.3f);
     for (size_t i = 0; i < n; i++)
         x[i] = near[i] ? x[i] : NAN;
-    sums_squares(t, told, x, n, 0.3f, &only);
+    sums_squares(t, &(sums_piece){told, x, n, &only}, 1, 0.3f);
     assert_memory_equal(told, all, sizeof all);
 }
 
@@ -256,7 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tree),     cmocka_unit_test(test_order_shows), cmocka_unit_test(test_flush),
         cmocka_unit_test(test_squares),  cmocka_unit_test(test_blocks),      cmocka_unit_test(test_finite),
-        cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_few_rows), cmocka_unit_test(test_pieces),      cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

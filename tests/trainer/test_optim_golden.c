@@ -1,4 +1,4 @@
-/* test_optim_golden.c - optim_piece() does what torch.optim does.
+/* test_optim_golden.c - optim_step() does what torch.optim does.
  *
  *   parameters after 1, 2, 10, 50 steps  ==  those recorded from PyTorch in double precision (tests/golden/optimizers.txt)
  *
@@ -103,7 +103,15 @@ static void check_case(const golden *g, team *t)
     for (int step = 1, k = 0; step <= STEPS; step++) {
         for (size_t i = 0; i < N; i++)
             grad[i] = 8.0F * (float)gradient((int)(i % PARAMETERS), step, (double)w[i]);
-        optim_piece(t, &g->settings, step, g->lr, 0.25F, 0.5F, true, w, grad, state, N, NULL);
+        optim_step(t, &g->settings, 0.25F, 0.5F,
+                   &(optim_piece){.w = w,
+                                  .grad = grad,
+                                  .state = {state[0], state[1], state[2]},
+                                  .n = N,
+                                  .step = step,
+                                  .lr = g->lr,
+                                  .decay = true},
+                   1);
         if (step != g->step[k])
             continue;
         char what[160];
