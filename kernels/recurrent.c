@@ -18,8 +18,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Of the task that a share ends with. */
-#define STEP_PARTS    2 /* its rows, in backward its hidden units */
+/* Of the last tasks (team_deal). */
+#define STEP_PARTS    2 /* rows, in backward hidden units */
 #define PRODUCT_PARTS 4
 
 /* The next task of a phase that has deal.tasks for each window: which window's, and *task in it, *part of it; NULL when
@@ -35,12 +35,11 @@ static const window *claim(member *m, const layer_call *c, team_deal deal, long 
     return &c->window[i / tasks];
 }
 
-/* Where L2 keeps a share's weights nobody else has them near: then it is better to wait for the end of a task than
- * to take half of it. */
+/* Parts of the last task would go to threads of all bands. */
 static team_deal step_deal(const window *first, int s)
 {
     return (team_deal){.tasks = window_step_tasks(first),
-                       .parts = first->step.kept ? 1 : STEP_PARTS,
+                       .parts = first->step.bands > 1 ? 1 : STEP_PARTS,
                        .back = window_step_back(first, s)};
 }
 
@@ -283,11 +282,11 @@ static void pack_all_backward(member *m, const layer_call *c)
 /* dx is a chain over the gates of both directions: the second one's product follows the first one's, and
  * each goes with work of another kind. */
 static void make_dx(member *m, const layer_call *c, int which, long others,
-                    void (*other)(member *m, const window *w, long task, task_part part))
+                    void (*other)(member *m, const window *w, long task, task_part part), int parts)
 {
     const window *w = &c->window[which];
     const long products = which < c->windows && w->dx ? gemm_job_tasks(&w->product) : 0;
-    const team_deal deal = {.tasks = products + c->windows * others, .parts = PRODUCT_PARTS};
+    const team_deal deal = {.tasks = products + c->windows * others, .parts = parts};
     task_part part;
     for (long i; (i = team_claim_of(m, &deal, &part)) >= 0;) {
         if (i < products)
@@ -314,9 +313,9 @@ static void backward_body(member *m, void *arg)
         }
     }
     member_phase(m, TRACE_DX);
-    make_dx(m, c, 0, window_operand_tasks(first), window_operand);
+    make_dx(m, c, 0, window_operand_tasks(first), window_operand, 1);
     member_phase(m, TRACE_DW);
-    make_dx(m, c, 1, window_tree_tasks(first), window_tree);
+    make_dx(m, c, 1, window_tree_tasks(first), window_tree, PRODUCT_PARTS);
 }
 
 /* The trees point into the window, which therefore is filled in where it stays. */

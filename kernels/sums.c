@@ -9,9 +9,7 @@
 #define SLICE 1024
 #define DEPTH 14 /* of the stack: log2 SHARDS_MAX + 2 */
 
-/* Shares of many arrays: tasks for each thread, and into how many parts its last one is cut. */
-#define SHARES      8
-#define SHARE_PARTS 4
+#define SHARES 8 /* of many arrays, for each thread */
 
 /* How many additions follow node j in a walk from left to right: the nodes of the whole tree that end
  * where it ends, less those inside it, which are in its partial. */
@@ -60,7 +58,8 @@ static void tree_body(member *m, void *arg)
 void sums_tree(team *t, float *out, const float *const *part, const shard_node *node, int nodes, int S,
                size_t n)
 {
-    team_run(t, tree_body, &(tree_job){out, part, node, nodes, S, n});
+    if (nodes > 1 || part[0] != out) /* else nothing is to be done, which takes a while */
+        team_run(t, tree_body, &(tree_job){out, part, node, nodes, S, n});
 }
 
 double sums_tree_double(const double *part, const shard_node *node, int nodes, int S)
@@ -77,11 +76,9 @@ double sums_tree_double(const double *part, const shard_node *node, int nodes, i
 
 bool sums_claim(member *m, sums_share *share)
 {
-    task_part part;
-    const long task =
-        team_claim_of(m, &(team_deal){.tasks = (long)SHARES * m->size, .parts = SHARE_PARTS}, &part);
-    *share = (sums_share){task * part.n + part.i, (long)SHARES * m->size * part.n};
-    return task >= 0;
+    share->n = (long)SHARES * m->size;
+    share->i = team_claim(m, share->n);
+    return share->i >= 0;
 }
 
 void sums_cut(const sums_share *share, size_t n, size_t *from, size_t *to)

@@ -3,8 +3,8 @@
  * Claims.  In phase e thread w owns tasks [tasks*w/size, tasks*(w+1)/size) and a counter of how many of them
  * are taken; a thread empties its own share, from its begin or from its end, and then takes one task at a time
  * from the next threads' shares.  Where some tasks are dealt out, a share begins with its own of those, w,
- * w + size, w + 2 size, ..., and the others are cut as above; where last tasks come in parts, the counter goes on
- * to their number.  There are two sets of counters: phase e uses set
+ * w + size, w + 2 size, ..., and the others are cut as above; where the last tasks come in parts, a share ends with
+ * some of these.  There are two sets of counters: phase e uses set
  * e%2, and at the barrier that ends it each thread clears its counter of the other set, which nobody has touched
  * since the barrier before and which phase e+1 will use.
  *
@@ -326,16 +326,29 @@ static int owner_of(const member *m)
     return i < m->size ? i : i - m->size;
 }
 
-/* What is to be had of a share: every size-th of the tasks that are dealt out, a stretch of the others. */
+/* How many tasks of a phase come in parts, and in how many: whole tasks and parts then go evenly into the shares. */
+static void plan_parts(member *m, const team_deal *deal)
+{
+    const long rest = deal->tasks - deal->dealt;
+    m->last = 0;
+    m->parts = 1;
+    if (m->size == 1 || deal->parts <= 1 || rest == 0)
+        return;
+    m->last = rest % m->size ? rest % m->size : m->size;
+    for (m->parts = deal->parts; m->last * m->parts % m->size;)
+        m->parts++;
+}
+
+/* What is to be had of a share: every size-th of the tasks that are dealt out, a stretch of the others, and parts. */
 static void look_at_share(member *m, const team_deal *deal)
 {
-    const int owner = owner_of(m), parts = m->size > 1 && deal->parts > 1 ? deal->parts : 1;
-    const long rest = deal->tasks - deal->dealt;
+    const int owner = owner_of(m);
+    plan_parts(m, deal);
+    const long rest = deal->tasks - deal->dealt - m->last;
     m->dealt = deal->dealt > owner ? (deal->dealt - owner - 1) / m->size + 1 : 0;
     m->first = rest * owner / m->size;
-    m->share = m->dealt + rest * (owner + 1) / m->size - m->first;
-    m->whole = parts > 1 && m->share > 0 ? m->share - 1 : m->share;
-    m->claims = m->whole + (m->share - m->whole) * parts;
+    m->whole = m->dealt + rest * (owner + 1) / m->size - m->first;
+    m->claims = m->whole + m->last * m->parts / m->size;
 }
 
 /* The next claim to a share that is not empty yet, which is m's current one then; -1 when all are. */
@@ -359,15 +372,18 @@ static long claim_place(member *m, const team_deal *deal)
 long team_claim_of(member *m, const team_deal *deal, task_part *part)
 {
     assert(!deal->back || deal->dealt == 0);
-    const long place = claim_place(m, deal);
-    if (place < 0)
+    const long i = claim_place(m, deal);
+    *part = (task_part){0, 1};
+    if (i < 0)
         return -1;
-    const bool whole = place < m->whole;
-    const long i = whole ? place : m->whole;
-    *part = whole ? (task_part){0, 1} : (task_part){(int)(place - m->whole), (int)(m->claims - m->whole)};
-    if (deal->back)
-        return m->first + m->share - 1 - i;
-    return i < m->dealt ? owner_of(m) + i * m->size : deal->dealt + m->first + i - m->dealt;
+    if (i >= m->whole) {
+        const long place = owner_of(m) * (m->claims - m->whole) + i - m->whole;
+        *part = (task_part){(int)(place % m->parts), m->parts};
+        return deal->tasks - m->last + place / m->parts;
+    }
+    if (i < m->dealt)
+        return owner_of(m) + i * m->size;
+    return deal->dealt + m->first + (deal->back ? m->whole - 1 - i : i - m->dealt);
 }
 
 long team_claim(member *m, long tasks)

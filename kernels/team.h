@@ -36,8 +36,10 @@ typedef struct member {
     unsigned phase;
     int victim;         /* whose share is being emptied: the member this many places further on */
     long claims, whole; /* to be had there, and how many of them are whole tasks; claims < 0: not yet known */
-    long share, dealt;  /* tasks of it, and how many of them are dealt out */
+    long dealt;         /* how many of these are dealt out */
     long first;         /* where its stretch of the others begins */
+    long last;          /* how many tasks come in parts, and in how many */
+    int parts;
 } member;
 
 /* threads >= 1; k from kernels_select(). OpenMP may give fewer threads (OMP_THREAD_LIMIT), and team_threads
@@ -60,8 +62,9 @@ typedef struct team_deal {
     /* The first of them, 0 <= dealt <= tasks, are dealt out one by one, task i to thread i % size, and each thread
      * begins with its own: for phases that have a few large tasks, while the others fill the gaps. */
     long dealt;
-    /* The task that each share ends with comes in so many parts, one by one, so that threads which finish early wait for
-     * less than a task; 0 and 1: whole. A thread alone gets whole tasks. */
+    /* As many whole tasks go to each share; the last tasks, at most one for each thread, come in so many parts or a few
+     * more, as many to each share again, at its end: so shares are equal, and who finishes early waits for less than a
+     * task. 0 and 1: all are whole. A thread alone gets whole tasks. */
     int parts;
     /* Each share from its end, where nothing is dealt out: when phases alternate, a thread begins with what it has met
      * last. */

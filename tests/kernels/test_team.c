@@ -24,7 +24,7 @@ typedef struct phases {
     long tasks;
     /* of every task: done[f % 2] is f when phase f begins, done[(f+1) % 2] is f+1 when it ends */
     int done[2][TASKS_MAX];
-    /* byte i: how often part i was claimed; and should have been, by what its first part says of their number */
+    /* byte i % 8: how often part i was claimed; and should have been, by what its first part says of their number */
     atomic_ullong claimed[TASKS_MAX];
     unsigned long long parts[TASKS_MAX];
     bool wrong;
@@ -40,11 +40,11 @@ static void count_phases(member *m, void *arg)
                                 .back = phase % 3 == 1};
         task_part part = {0, 1};
         for (long i; (i = phase % 4 ? team_claim_of(m, &deal, &part) : team_claim(m, p->tasks)) >= 0;) {
-            atomic_fetch_add_explicit(&p->claimed[i], 1ULL << 8 * part.i, memory_order_relaxed);
+            atomic_fetch_add_explicit(&p->claimed[i], 1ULL << 8 * (part.i % 8), memory_order_relaxed);
             if (part.i > 0)
                 continue;
             for (int k = 0; k < part.n; k++)
-                p->parts[i] += 1ULL << 8 * k;
+                p->parts[i] += 1ULL << 8 * (k % 8);
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -132,16 +132,18 @@ static bool claims(member *m, const team_deal *deal, const place *expected, int 
     return right;
 }
 
-/* One of two threads takes all: its own share and then the other's, which end with a task in parts. */
+/* One of two threads takes all: its own share and then the other's, equal ones, which end with parts. */
 static void take_all(member *m, void *arg)
 {
-    const place forward[] = {{0, {0, 1}}, {1, {0, 2}}, {1, {1, 2}}, {2, {0, 1}}, {3, {0, 2}}, {3, {1, 2}}},
-                back[] = {{1, {0, 1}}, {0, {0, 2}}, {0, {1, 2}}, {3, {0, 1}}, {2, {0, 2}}, {2, {1, 2}}},
-                dealt[] = {{0, {0, 1}}, {2, {0, 3}}, {2, {1, 3}}, {2, {2, 3}},
-                           {1, {0, 1}}, {3, {0, 3}}, {3, {1, 3}}, {3, {2, 3}}};
-    bool right = claims(m, &(team_deal){.tasks = 4, .parts = 2}, forward, 6);
-    right &= claims(m, &(team_deal){.tasks = 4, .parts = 2, .back = true}, back, 6);
-    right &= claims(m, &(team_deal){.tasks = 4, .dealt = 2, .parts = 3}, dealt, 8);
+    const place odd[] = {{0, {0, 1}}, {1, {0, 1}}, {4, {0, 4}}, {4, {1, 4}},
+                         {2, {0, 1}}, {3, {0, 1}}, {4, {2, 4}}, {4, {3, 4}}},
+                even[] = {{0, {0, 1}}, {2, {0, 2}}, {2, {1, 2}}, {1, {0, 1}}, {3, {0, 2}}, {3, {1, 2}}},
+                back[] = {{1, {0, 1}}, {0, {0, 1}}, {4, {0, 2}}, {3, {0, 1}}, {2, {0, 1}}, {4, {1, 2}}},
+                dealt[] = {{0, {0, 1}}, {2, {0, 2}}, {1, {0, 1}}, {2, {1, 2}}};
+    bool right = claims(m, &(team_deal){.tasks = 5, .parts = 3}, odd, 8);
+    right &= claims(m, &(team_deal){.tasks = 4, .parts = 2}, even, 6);
+    right &= claims(m, &(team_deal){.tasks = 5, .parts = 2, .back = true}, back, 6);
+    right &= claims(m, &(team_deal){.tasks = 3, .dealt = 2, .parts = 2}, dealt, 4);
     if (m->id == 0)
         *(bool *)arg = right;
 }
