@@ -14,11 +14,12 @@
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B)
 {
     *m = (embedding){.V = V, .E = E, .Ep = PAD16(E), .T = T, .B = B};
-    arena_add(a, "embedding order", (void **)&m->order, (size_t)T * (size_t)B * sizeof(uint32_t));
-    arena_add(a, "embedding starts", (void **)&m->start, ((size_t)V + 1) * sizeof(uint32_t));
-    arena_add(a, "words of a window", (void **)&m->word, (size_t)T * (size_t)B * sizeof(uint32_t));
-    arena_add(a, "words of the window before", (void **)&m->written.word,
-              (size_t)T * (size_t)B * sizeof(uint32_t));
+    const size_t tokens = (size_t)T * (size_t)B * sizeof(uint32_t);
+    arena_add(a, "embedding order", (void **)&m->order, tokens);
+    arena_add(a, "embedding order, other", (void **)&m->other, tokens);
+    arena_add(a, "embedding starts", (void **)&m->start, tokens + sizeof(uint32_t));
+    arena_add(a, "words of a window", (void **)&m->word, tokens);
+    arena_add(a, "words of the window before", (void **)&m->written.word, tokens);
 }
 
 typedef struct gather_job {
@@ -103,29 +104,38 @@ void embedding_slopes(const embedding *m, team *t, const float *W, const uint32_
     team_run(t, slopes_body, &(slopes_job){m, W, dx, id, out, (size_t)T * (size_t)B});
 }
 
-/* Counting sort of the window's tokens, visited by (shard, time, row), by word: stable, so that this order
- * stays inside a word.  start[v] counts up to where word v ends, which is where v+1 starts. */
+/* The window's tokens, visited by (shard, time, row), sorted by word: by one byte of it after the other, from the
+ * lowest on, each time stable, so that this order stays inside a word. */
 static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const shards *p)
 {
-    uint32_t *start = m->start;
-    memset(start, 0, ((size_t)m->V + 1) * sizeof *start);
-    for (size_t token = 0; token < (size_t)T * (size_t)B; token++)
-        if (id[token] + 1 < (uint32_t)m->V)
-            start[id[token] + 2]++;
-    for (int v = 2; v <= m->V; v++)
-        start[v] += start[v - 1];
+    uint32_t n = 0;
     for (int s = p->first; s < p->first + p->count; s++) {
         int first = shard_row(p->B, p->S, s) - p->row0, last = shard_row(p->B, p->S, s + 1) - p->row0;
         for (int t = 0; t < T; t++)
-            for (int b = first; b < last; b++) {
-                uint32_t token = (uint32_t)t * (uint32_t)B + (uint32_t)b;
-                m->order[start[id[token] + 1]++] = token;
-            }
+            for (int b = first; b < last; b++)
+                m->order[n++] = (uint32_t)t * (uint32_t)B + (uint32_t)b;
+    }
+    for (int shift = 0; shift < 32 && (uint32_t)(m->V - 1) >> shift > 0; shift += 8) {
+        uint32_t place[256] = {0}, sum = 0, *const from = m->order;
+        for (uint32_t i = 0; i < n; i++)
+            place[id[from[i]] >> shift & 255]++;
+        for (int digit = 0; digit < 256; digit++) {
+            const uint32_t count = place[digit];
+            place[digit] = sum;
+            sum += count;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            m->other[place[id[from[i]] >> shift & 255]++] = from[i];
+        m->order = m->other;
+        m->other = from;
     }
     m->words = 0;
-    for (uint32_t v = 0; v < (uint32_t)m->V; v++)
-        if (start[v + 1] > start[v])
-            m->word[m->words++] = v;
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || id[m->order[i]] != id[m->order[i - 1]]) {
+            m->start[m->words] = i;
+            m->word[m->words++] = id[m->order[i]];
+        }
+    m->start[m->words] = n;
 }
 
 typedef struct scatter_job {
@@ -246,8 +256,8 @@ static void scatter_body(member *m, void *arg)
         const int node = (int)(i / tasks), first = (int)(i % tasks) * WORDS_PER_TASK;
         for (int n = first; n < at_most(first + WORDS_PER_TASK, e->words); n++) {
             const uint32_t v = e->word[n];
-            scatter_row(&j, row_of(&j, node, (int)v), &j.p->node[node], e->order + e->start[v],
-                        e->start[v + 1] - e->start[v]);
+            scatter_row(&j, row_of(&j, node, (int)v), &j.p->node[node], e->order + e->start[n],
+                        e->start[n + 1] - e->start[n]);
         }
     }
 }

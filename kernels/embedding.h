@@ -25,7 +25,8 @@ typedef struct embedding {
     int V, E, Ep, T, B;
     /* embedding.c's own */
     uint32_t *order; /* tokens of the window (time * B + row) sorted by (word, shard, time, row) */
-    uint32_t *start; /* V+1: where a word's tokens start in it */
+    uint32_t *other; /* as large, while sorting */
+    uint32_t *start; /* where the tokens of the n-th word start in it, and behind those of the last one */
     uint32_t *word;  /* the words of the window, rising */
     int words;
     struct embedding_written { /* by the last scatter: into which gradients, and the rows of which words */

@@ -167,10 +167,12 @@ static void check_rank(problem *q, team *t, const shards *p)
     free_problem(&mine);
 }
 
-/* V, E, T, B, S: beside the slices of 16 and 256 columns and 64 words, one word only, prime, empty shards */
+/* V, E, T, B, S: beside the slices of 16 and 256 columns and 64 words, one word only, prime, empty shards; words of
+ * one byte, two and three */
 static const int shapes[][5] = {
-    {1, 1, 1, 1, 1},    {1, 16, 5, 6, 3},  {63, 15, 7, 5, 4},  {64, 17, 4, 16, 8},
-    {65, 255, 3, 7, 5}, {7, 257, 2, 3, 3}, {130, 33, 9, 4, 7}, {200, 520, 2, 12, 6},
+    {1, 1, 1, 1, 1},    {1, 16, 5, 6, 3},    {63, 15, 7, 5, 4},    {64, 17, 4, 16, 8},
+    {65, 255, 3, 7, 5}, {7, 257, 2, 3, 3},   {130, 33, 9, 4, 7},   {200, 520, 2, 12, 6},
+    {256, 2, 9, 13, 4}, {257, 3, 20, 12, 4}, {70000, 2, 15, 8, 3},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
