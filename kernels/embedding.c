@@ -104,8 +104,25 @@ void embedding_slopes(const embedding *m, team *t, const float *W, const uint32_
     team_run(t, slopes_body, &(slopes_job){m, W, dx, id, out, (size_t)T * (size_t)B});
 }
 
+/* Sorts the order by one byte of the tokens' words, stable. */
+static void sort_by_byte(embedding *m, const uint32_t *id, uint32_t n, int shift)
+{
+    uint32_t place[256] = {0}, sum = 0, *const from = m->order;
+    for (uint32_t i = 0; i < n; i++)
+        place[id[from[i]] >> shift & 255]++;
+    for (int byte = 0; byte < 256; byte++) {
+        const uint32_t count = place[byte];
+        place[byte] = sum;
+        sum += count;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        m->other[place[id[from[i]] >> shift & 255]++] = from[i];
+    m->order = m->other;
+    m->other = from;
+}
+
 /* The window's tokens, visited by (shard, time, row), sorted by word: by one byte of it after the other, from the
- * lowest on, each time stable, so that this order stays inside a word. */
+ * lowest on, so that this order stays inside a word. */
 static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const shards *p)
 {
     uint32_t n = 0;
@@ -115,20 +132,8 @@ static void sort_by_word(embedding *m, const uint32_t *id, int T, int B, const s
             for (int b = first; b < last; b++)
                 m->order[n++] = (uint32_t)t * (uint32_t)B + (uint32_t)b;
     }
-    for (int shift = 0; shift < 32 && (uint32_t)(m->V - 1) >> shift > 0; shift += 8) {
-        uint32_t place[256] = {0}, sum = 0, *const from = m->order;
-        for (uint32_t i = 0; i < n; i++)
-            place[id[from[i]] >> shift & 255]++;
-        for (int digit = 0; digit < 256; digit++) {
-            const uint32_t count = place[digit];
-            place[digit] = sum;
-            sum += count;
-        }
-        for (uint32_t i = 0; i < n; i++)
-            m->other[place[id[from[i]] >> shift & 255]++] = from[i];
-        m->order = m->other;
-        m->other = from;
-    }
+    for (int shift = 0; shift < 32 && (uint32_t)(m->V - 1) >> shift > 0; shift += 8)
+        sort_by_byte(m, id, n, shift);
     m->words = 0;
     for (uint32_t i = 0; i < n; i++)
         if (i == 0 || id[m->order[i]] != id[m->order[i - 1]]) {

@@ -111,6 +111,24 @@ static void step_stretch(const job *j, size_t at, size_t n)
     j->step(&j->scalars, j->piece->w + at, j->piece->grad + at, state, n);
 }
 
+static void step_rows(const job *j, const sums_share *share)
+{
+    const sums_rows *rows = j->only;
+    size_t from, to;
+    sums_cut(share, (size_t)rows->rows, &from, &to);
+    for (size_t n = from; n < to; n++)
+        step_stretch(j, (size_t)rows->row[n] * rows->columns, rows->columns);
+}
+
+static void step_all(const job *j, const sums_share *share)
+{
+    const size_t n = j->piece->n;
+    size_t from, to;
+    sums_cut(share, (n + RUN - 1) / RUN, &from, &to);
+    if (from < to)
+        step_stretch(j, from * RUN, (to * RUN < n ? to * RUN : n) - from * RUN);
+}
+
 /* A task is the same share of each piece. */
 static void body(member *m, void *arg)
 {
@@ -118,15 +136,10 @@ static void body(member *m, void *arg)
     sums_share share;
     while (sums_claim(m, &share))
         for (int i = 0; i < b->jobs; i++) {
-            const job *j = &b->job[i];
-            const sums_rows *rows = j->only;
-            size_t from, to;
-            sums_cut(&share, rows ? (size_t)rows->rows : (j->piece->n + RUN - 1) / RUN, &from, &to);
-            for (size_t n = from; rows && n < to; n++)
-                step_stretch(j, (size_t)rows->row[n] * rows->columns, rows->columns);
-            const size_t end = to * RUN < j->piece->n ? to * RUN : j->piece->n;
-            if (!rows && from < to)
-                step_stretch(j, from * RUN, end - from * RUN);
+            if (b->job[i].only)
+                step_rows(&b->job[i], &share);
+            else
+                step_all(&b->job[i], &share);
         }
 }
 
@@ -165,11 +178,10 @@ static void prepare(job *j, const kernels *k, const optim_settings *s, float sca
     j->only = is_plain_sgd(j, s) ? p->only : NULL;
 }
 
-void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece,
-                int pieces)
+void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece, int n)
 {
-    for (int first = 0; first < pieces; first += BATCH) {
-        batch b = {.jobs = at_most(BATCH, pieces - first)};
+    for (int first = 0; first < n; first += BATCH) {
+        batch b = {.jobs = at_most(BATCH, n - first)};
         for (int i = 0; i < b.jobs; i++)
             prepare(&b.job[i], team_kernels(t), s, scale, clip, &piece[first + i]);
         team_run(t, body, &b);

@@ -52,12 +52,11 @@ typedef struct optim_piece {
     int64_t step; /* counts from 1 */
     double lr;
     bool decay; /* false: excluded from weight_decay and l1 */
-    const sums_rows
-        *only; /* NULL, or rows outside of which grad is zero, so that plain sgd need not look there */
+    /* NULL, or rows outside of which grad is zero, so that plain sgd need not look there */
+    const sums_rows *only;
 } optim_piece;
 
-/* One step on all pieces, which do not overlap.  scale, clip: see above (clip 1 = none). */
-void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece,
-                int pieces);
+/* One step on n pieces, which do not overlap.  scale, clip: see above (clip 1 = none). */
+void optim_step(team *t, const optim_settings *s, float scale, float clip, const optim_piece *piece, int n);
 
 #endif

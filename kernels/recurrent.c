@@ -20,7 +20,13 @@
 
 /* Of the last tasks (team_deal). */
 #define STEP_PARTS    2 /* rows, in backward hidden units */
-#define PRODUCT_PARTS 4
+#define PRODUCT_PARTS 4 /* rows, in dW panels of gates */
+
+/* Parts of the last tasks would bring threads from one window to the other. */
+static int parts_of(const layer_call *c, int parts)
+{
+    return c->windows > 1 ? 1 : parts;
+}
 
 /* The next task of a phase that has deal.tasks for each window: which window's, and *task in it, *part of it; NULL when
  * none is left. A thread's share lies in one window, if that can be. */
@@ -28,6 +34,7 @@ static const window *claim(member *m, const layer_call *c, team_deal deal, long 
 {
     const long tasks = deal.tasks;
     deal.tasks *= c->windows;
+    deal.parts = parts_of(c, deal.parts);
     const long i = team_claim_of(m, &deal, part);
     if (i < 0)
         return NULL;
@@ -35,7 +42,7 @@ static const window *claim(member *m, const layer_call *c, team_deal deal, long 
     return &c->window[i / tasks];
 }
 
-/* Parts of the last task would go to threads of all bands. */
+/* And from one band to the other. */
 static team_deal step_deal(const window *first, int s)
 {
     return (team_deal){.tasks = window_step_tasks(first),
@@ -286,7 +293,7 @@ static void make_dx(member *m, const layer_call *c, int which, long others,
 {
     const window *w = &c->window[which];
     const long products = which < c->windows && w->dx ? gemm_job_tasks(&w->product) : 0;
-    const team_deal deal = {.tasks = products + c->windows * others, .parts = parts};
+    const team_deal deal = {.tasks = products + c->windows * others, .parts = parts_of(c, parts)};
     task_part part;
     for (long i; (i = team_claim_of(m, &deal, &part)) >= 0;) {
         if (i < products)

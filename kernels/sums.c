@@ -58,7 +58,7 @@ static void tree_body(member *m, void *arg)
 void sums_tree(team *t, float *out, const float *const *part, const shard_node *node, int nodes, int S,
                size_t n)
 {
-    if (nodes > 1 || part[0] != out) /* else nothing is to be done, which takes a while */
+    if (nodes > 1 || part[0] != out) /* a run costs its barriers even where nothing is to be added */
         team_run(t, tree_body, &(tree_job){out, part, node, nodes, S, n});
 }
 
@@ -89,7 +89,7 @@ void sums_cut(const sums_share *share, size_t n, size_t *from, size_t *to)
 
 typedef struct squares_job {
     const sums_piece *piece;
-    int pieces;
+    int count;
     float scale;
 } squares_job;
 
@@ -159,7 +159,7 @@ static void squares_body(member *m, void *arg)
     const squares_job *job = arg;
     sums_share share;
     while (sums_claim(m, &share))
-        for (int i = 0; i < job->pieces; i++) {
+        for (int i = 0; i < job->count; i++) {
             const sums_piece *p = &job->piece[i];
             size_t from, to;
             sums_cut(&share, block_count(p->n), &from, &to);
@@ -168,9 +168,9 @@ static void squares_body(member *m, void *arg)
         }
 }
 
-void sums_squares(team *t, const sums_piece *piece, int pieces, float scale)
+void sums_squares(team *t, const sums_piece *piece, int count, float scale)
 {
-    team_run(t, squares_body, &(squares_job){piece, pieces, scale});
+    team_run(t, squares_body, &(squares_job){piece, count, scale});
 }
 
 double sums_blocks(const double *per_block, size_t blocks)

@@ -39,16 +39,16 @@ typedef struct sums_piece {
     const sums_rows *only;
 } sums_piece;
 
-/* Sum of squares of each block of [0,n) of each piece: per block in double, 16 virtual lanes, one combining tree;
+/* Sum of squares of each block of each of `count` pieces: per block in double, 16 virtual lanes, one combining tree;
  * scale, which is finite, is applied to each element first (float). */
-void sums_squares(team *t, const sums_piece *piece, int pieces, float scale);
+void sums_squares(team *t, const sums_piece *piece, int count, float scale);
 /* The tree over block indices [0,blocks), as shards.h splits; 0 of none. */
 double sums_blocks(const double *per_block, size_t blocks);
 /* true if every float is finite */
 bool sums_all_finite(team *t, const float *x, size_t n);
 
 /* For a phase that goes through many arrays, large and small: a task is the same share of each, so that a thread meets
- * the same stretches of them in every such phase.  sums_claim as team_claim, false when nothing is left; sums_cut:
+ * the same stretches in every phase that cuts them alike.  sums_claim as team_claim, false when nothing is left; sums_cut:
  * units [*from, *to) of n are in the share. */
 typedef struct sums_share {
     long i, n;

@@ -129,20 +129,14 @@ static bool gate_spin(const gate *g, unsigned old, int pauses)
     return false;
 }
 
-static void gate_sleep(gate *g, unsigned old)
-{
-    atomic_fetch_add(&g->sleepers, 1);
-    while (atomic_load(&g->value) == old)
-        syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
-    atomic_fetch_sub(&g->sleepers, 1);
-}
-
-/* Whether it did in another PATIENCE_NS.  A member that keeps the others waiting for longer than that has lost its
- * core, and more patience would keep it from getting theirs. */
+/* The same for another PATIENCE_NS.  Where members keep the others waiting for longer than that, one of them may have
+ * lost its core, and more patience would keep it from getting theirs; or a task takes so long. */
 static bool gate_watch(team *t, const gate *g, unsigned old, bool for_members)
 {
+    if (t->crowded)
+        return false;
     const uint64_t begin = clock_ns();
-    if (t->crowded || begin < atomic_load_explicit(&t->hasty_until, memory_order_relaxed))
+    if (begin < atomic_load_explicit(&t->hasty_until, memory_order_relaxed))
         return false;
     uint64_t now = begin;
     for (; now < begin + PATIENCE_NS; now = clock_ns())
@@ -151,6 +145,14 @@ static bool gate_watch(team *t, const gate *g, unsigned old, bool for_members)
     if (for_members)
         atomic_store_explicit(&t->hasty_until, now + HASTE_NS, memory_order_relaxed);
     return false;
+}
+
+static void gate_sleep(gate *g, unsigned old)
+{
+    atomic_fetch_add(&g->sleepers, 1);
+    while (atomic_load(&g->value) == old)
+        syscall(SYS_futex, &g->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&g->sleepers, 1);
 }
 
 /* Until the gate's value is another than `old`.  for_members: it moves when all members have come. */
@@ -326,17 +328,14 @@ static int owner_of(const member *m)
     return i < m->size ? i : i - m->size;
 }
 
-/* How many tasks of a phase come in parts, and in how many: whole tasks and parts then go evenly into the shares. */
+/* How many tasks of a phase come in parts, and in how many. */
 static void plan_parts(member *m, const team_deal *deal)
 {
     const long rest = deal->tasks - deal->dealt;
-    m->last = 0;
-    m->parts = 1;
-    if (m->size == 1 || deal->parts <= 1 || rest == 0)
-        return;
-    m->last = rest % m->size ? rest % m->size : m->size;
-    for (m->parts = deal->parts; m->last * m->parts % m->size;)
-        m->parts++;
+    m->parts = deal->parts > 1 ? deal->parts : 1;
+    m->last = m->size == 1 || m->parts == 1 || rest == m->size ? 0 : rest % m->size;
+    if (m->size > 1 && m->parts > 1 && rest > m->size && m->last == 0)
+        m->last = m->size;
 }
 
 /* What is to be had of a share: every size-th of the tasks that are dealt out, a stretch of the others, and parts. */
@@ -344,11 +343,12 @@ static void look_at_share(member *m, const team_deal *deal)
 {
     const int owner = owner_of(m);
     plan_parts(m, deal);
-    const long rest = deal->tasks - deal->dealt - m->last;
+    const long rest = deal->tasks - deal->dealt - m->last, parts = m->last * m->parts;
     m->dealt = deal->dealt > owner ? (deal->dealt - owner - 1) / m->size + 1 : 0;
     m->first = rest * owner / m->size;
     m->whole = m->dealt + rest * (owner + 1) / m->size - m->first;
-    m->claims = m->whole + m->last * m->parts / m->size;
+    m->part0 = parts * owner / m->size;
+    m->claims = m->whole + parts * (owner + 1) / m->size - m->part0;
 }
 
 /* The next claim to a share that is not empty yet, which is m's current one then; -1 when all are. */
@@ -377,7 +377,7 @@ long team_claim_of(member *m, const team_deal *deal, task_part *part)
     if (i < 0)
         return -1;
     if (i >= m->whole) {
-        const long place = owner_of(m) * (m->claims - m->whole) + i - m->whole;
+        const long place = m->part0 + i - m->whole;
         *part = (task_part){(int)(place % m->parts), m->parts};
         return deal->tasks - m->last + place / m->parts;
     }

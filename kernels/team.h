@@ -14,7 +14,7 @@
  * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread
  * runs with denormals flushed (FTZ and DAZ) and round-to-nearest while in the body; the caller's
  * floating-point state is restored afterwards.
- * A waiting thread spins, for a millisecond at most, and then sleeps, so that neither more threads than cores nor
+ * A waiting thread spins, for little more than a millisecond, and then sleeps, so that neither more threads than cores nor
  * other programs on them bring a team to a crawl, and an idle team costs nothing.
  * A team of one thread makes no OpenMP call.  team_run is called by the thread that opened the team and may
  * not be nested.  Signals are left to that thread.
@@ -38,6 +38,7 @@ typedef struct member {
     long claims, whole; /* to be had there, and how many of them are whole tasks; claims < 0: not yet known */
     long dealt;         /* how many of these are dealt out */
     long first;         /* where its stretch of the others begins */
+    long part0;         /* and its stretch of the parts */
     long last;          /* how many tasks come in parts, and in how many */
     int parts;
 } member;
@@ -62,9 +63,9 @@ typedef struct team_deal {
     /* The first of them, 0 <= dealt <= tasks, are dealt out one by one, task i to thread i % size, and each thread
      * begins with its own: for phases that have a few large tasks, while the others fill the gaps. */
     long dealt;
-    /* As many whole tasks go to each share; the last tasks, at most one for each thread, come in so many parts or a few
-     * more, as many to each share again, at its end: so shares are equal, and who finishes early waits for less than a
-     * task. 0 and 1: all are whole. A thread alone gets whole tasks. */
+    /* As many whole tasks go to each share; the last tasks, at most one for each thread, come in so many parts, which are
+     * cut into stretches as tasks are, for the ends of the shares: these differ by a part at most, and who finishes early
+     * waits for less than a task. 0 and 1: all are whole, as they are for a thread alone and where each has one. */
     int parts;
     /* Each share from its end, where nothing is dealt out: when phases alternate, a thread begins with what it has met
      * last. */

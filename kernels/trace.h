@@ -34,7 +34,7 @@
     X(SOFTMAX, "softmax")                \
     X(OUTPUT, "output gradients")        \
     X(BACKWARD, "recurrent backward")    \
-    X(DX, "dx, operands of dW")          \
+    X(DX, "dx, db, operands of dW")      \
     X(DW, "dW")                          \
     X(SCATTER, "embedding gradient")     \
     X(REDUCE, "gradients to owners")     \

@@ -2,6 +2,7 @@
  * and h, as sums over the tree of shards (gemm.h). */
 #include "kernels/window.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Operands of the weight gradients: which tensors, in which order of tasks. */
@@ -84,13 +85,13 @@ static void sum_panels(const kernels *k, const window *w, int which, int first, 
 
 void window_operand(member *m, const window *w, long task, task_part part)
 {
+    assert(part.n == 1);
+    (void)part;
     for (int i = 0; i < PANELS; i++) {
         const operand o = operand_of(w, i);
         const long tasks = w->r->panels[i] ? pack_tasks(o.columns) : 0;
         if (task < tasks) {
-            int first = (int)task * PACK_PANELS, end = at_most(first + PACK_PANELS, o.columns / 16);
-            take_part(part, 1, &first, &end);
-            const int panels = end - first;
+            const int first = (int)task * PACK_PANELS, panels = at_most(PACK_PANELS, o.columns / 16 - first);
             float *panel = w->r->panels[i] + (size_t)first * gemm_panel(w->T * w->B);
             if (i == PANELS_X && x_and_h(w->r->cell))
                 pack_x_and_h(w, panel, first, panels);

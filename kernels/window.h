@@ -229,11 +229,10 @@ void window_split(const window *w, int unit, cell_tile *tile, float *room);
 
 /* ---- weight_gradients.c ---- */
 
-/* The operands, into panels, and the gradients of the biases, in tasks. */
+/* The operands, into panels, and the gradients of the biases, in whole tasks. */
 long window_operand_tasks(const window *w);
 void window_operand(member *m, const window *w, long task, task_part part);
-/* Then the sums over shards, in tasks. The window must stay where it is from the plan
- * on. */
+/* Then the sums over shards, in tasks. The window must stay where it is from the plan on. */
 void window_plan_trees(window *w, const recurrent_gradients *g);
 long window_tree_tasks(const window *w);
 void window_tree(member *m, const window *w, long task, task_part part);

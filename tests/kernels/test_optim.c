@@ -388,12 +388,29 @@ static void test_few_rows(void **state)
 
 enum { PIECES = 150, MOST = 70 * PIECES }; /* more pieces than go at once */
 
-/* Pieces of no element to a few thousand, each with its own rate, step and decay: as if each were alone. */
+/* Rows of 9 elements that have a gradient in piece i, which is told so; 0: all may. */
+static sums_rows rows_of(int i)
+{
+    static const uint32_t row[] = {0, 2, 3, 5, 6};
+    return (sums_rows){row + i % 2, i % 4 && i != 97 && i % 71 >= 63 ? 4 : 0, 9};
+}
+
+static bool has_gradient(const sums_rows *rows, size_t element)
+{
+    bool has = rows->rows == 0;
+    for (int r = 0; r < rows->rows; r++)
+        has |= element / rows->columns == rows->row[r];
+    return has;
+}
+
+/* Pieces of no element to a few thousand, each with its own rate, step, decay and rows: as if each were alone and
+ * nothing known of its rows. */
 static void check_pieces(team *t)
 {
     static float w[2][MOST], grad[MOST], state_of[2][OPTIM_STATES_MAX][MOST];
     for (size_t c = 0; c < sizeof settings / sizeof *settings; c++) {
         optim_piece piece[PIECES];
+        sums_rows rows[PIECES];
         for (int alone = 0; alone < 2; alone++) {
             for (size_t i = 0; i < MOST; i++) {
                 w[alone][i] = weight_at(i);
@@ -411,6 +428,11 @@ static void check_pieces(team *t)
                                          .decay = i % 2 == 0};
                 for (int k = 0; k < OPTIM_STATES_MAX; k++)
                     piece[i].state[k] = state_of[alone][k] + at;
+                rows[i] = rows_of(i);
+                for (size_t k = 0; k < piece[i].n; k++)
+                    grad[at + k] = has_gradient(&rows[i], k) ? grad[at + k] : 0.0f;
+                if (rows[i].rows && !alone)
+                    piece[i].only = &rows[i];
                 at += piece[i].n;
             }
             assert_true(at < MOST);

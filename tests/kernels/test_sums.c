@@ -177,16 +177,21 @@ static void test_squares(void **state)
     each_team(check_squares);
 }
 
-/* Pieces of no block to three, all at once: each as if alone. */
+/* Pieces of no block to three, all at once, of some told that all of it is one row: each as if alone. */
 static void check_pieces(team *t)
 {
     enum { PIECES = 90 };
     double block[PIECES][4], alone[4];
     sums_piece piece[PIECES];
+    sums_rows only[PIECES];
+    const uint32_t first = 0;
     for (size_t i = 0; i < PIECES; i++) {
         for (int b = 0; b < 4; b++)
             block[i][b] = -1;
         piece[i] = (sums_piece){block[i], ragged + i, i * i % (RAGGED - PIECES), NULL};
+        only[i] = (sums_rows){&first, 1, piece[i].n};
+        if (i % 5 == 2)
+            piece[i].only = &only[i];
     }
     sums_squares(t, piece, PIECES, 0.3f);
     for (int i = 0; i < PIECES; i++) {
@@ -204,7 +209,7 @@ static void test_pieces(void **state)
     each_team(check_pieces);
 }
 
-/* A share of many arrays: all tasks and parts together have each unit once. */
+/* A share of many arrays: all tasks together have each unit once. */
 static void mark(member *m, void *arg)
 {
     atomic_int(*seen)[100] = arg;
