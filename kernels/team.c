@@ -41,13 +41,13 @@
 #include <xmmintrin.h>
 #endif
 
-#define LINE          64   /* bytes that travel between cores together */
-#define SPINS         2000 /* pauses of a wait; one takes 10 to 140 cycles */
-#define SPINS_CROWDED 16   /* the same when the threads outnumber the cores */
-#define PATIENCE_NS   1000000u
-#define HASTE_NS      200000000u
-#define WATCH_PAUSES  16  /* between two looks at the clock */
-#define SCRATCH_SKEW  192 /* bytes by which threads' scratch starts apart in a page */
+#define LINE          64         /* bytes that travel between cores together */
+#define SPINS         2000       /* pauses of a wait; one takes 10 to 140 cycles */
+#define SPINS_CROWDED 16         /* the same when the threads outnumber the cores */
+#define PATIENCE_NS   1000000u   /* of a wait that goes on, before it becomes sleep */
+#define HASTE_NS      200000000u /* without patience, after a barrier that has outlasted it */
+#define WATCH_PAUSES  16         /* between two looks at the clock */
+#define SCRATCH_SKEW  192        /* bytes by which threads' scratch starts apart in a page */
 
 typedef struct line_counter {
     _Alignas(LINE) atomic_long value;
@@ -333,9 +333,11 @@ static void plan_parts(member *m, const team_deal *deal)
 {
     const long rest = deal->tasks - deal->dealt;
     m->parts = deal->parts > 1 ? deal->parts : 1;
-    m->last = m->size == 1 || m->parts == 1 || rest == m->size ? 0 : rest % m->size;
-    if (m->size > 1 && m->parts > 1 && rest > m->size && m->last == 0)
+    m->last = rest % m->size;
+    if (m->last == 0 && rest > m->size)
         m->last = m->size;
+    if (m->size == 1 || m->parts == 1)
+        m->last = 0;
 }
 
 /* What is to be had of a share: every size-th of the tasks that are dealt out, a stretch of the others, and parts. */
