@@ -47,7 +47,7 @@ static void forward_body(member *m, void *arg)
     }
     team_barrier(m);
     for (long i; (i = team_claim(m, gemm_job_tasks(&j->product))) >= 0;)
-        gemm_job_task(m->k, &j->product, i, (task_part){0, 1});
+        gemm_job_task(m->k, &j->product, i, WHOLE_TASK);
     team_barrier(m);
 }
 
@@ -105,10 +105,9 @@ static void backward_body(member *m, void *arg)
     const long dx = j->product.c ? gemm_job_tasks(&j->product) : 0, dW = gemm_tree_tasks(&j->tree);
     for (long i; (i = team_claim(m, dx + dW + (j->db ? j->tree.pa : 0))) >= 0;) {
         if (i < dx)
-            gemm_job_task(m->k, &j->product, i, (task_part){0, 1});
+            gemm_job_task(m->k, &j->product, i, WHOLE_TASK);
         else if (i < dx + dW)
-            gemm_tree_task(m->k, &j->tree, i - dx, (task_part){0, 1},
-                           team_scratch(m, gemm_tree_scratch(j->d->B)));
+            gemm_tree_task(m->k, &j->tree, i - dx, WHOLE_TASK, team_scratch(m, gemm_tree_scratch(j->d->B)));
         else
             gemm_tree_sums(m->k, &j->tree, (int)(i - dx - dW), j->db, NULL, j->tree.stride);
     }

@@ -81,6 +81,7 @@ typedef struct gemm_job {
 } gemm_job;
 
 long gemm_job_tasks(const gemm_job *j);
+/* Or part of one: of its rows. */
 void gemm_job_task(const kernels *k, const gemm_job *j, long task, task_part part);
 
 /* ---- C = tree over shards of A^T B ---- */
@@ -123,7 +124,8 @@ static inline void gemm_ask_later(gemm_extra *extra, const float *place, size_t 
 }
 
 long gemm_tree_tasks(const gemm_tree *j);
-/* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64. */
+/* scratch: gemm_tree_scratch(shards of the rank, or more) bytes, at a multiple of 64.  A part of a task has some of its
+ * panels of A. */
 size_t gemm_tree_scratch(int most_shards);
 void gemm_tree_task(const kernels *k, const gemm_tree *j, long task, task_part part, void *scratch);
 /* Column sums in the same order: sums + n*stride, at the rows of A's panel i, for each node n; and in `again`

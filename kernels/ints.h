@@ -24,10 +24,11 @@ static inline int cut(int n, int unit, long i, long blocks)
     return at_most(n, (int)(pieces(n, unit) * i / blocks * unit));
 }
 
-/* Part i of n of a task; {0, 1} is all of it. */
+/* Part i of n of a task. */
 typedef struct task_part {
     int i, n;
 } task_part;
+#define WHOLE_TASK ((task_part){0, 1})
 
 /* What the part has of [*from, *to), cut at multiples of `unit` from its beginning on; nothing, where there are more
  * parts than units. */

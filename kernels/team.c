@@ -375,7 +375,7 @@ long team_claim_of(member *m, const team_deal *deal, task_part *part)
 {
     assert(!deal->back || deal->dealt == 0);
     const long i = claim_place(m, deal);
-    *part = (task_part){0, 1};
+    *part = WHOLE_TASK;
     if (i < 0)
         return -1;
     if (i >= m->whole) {

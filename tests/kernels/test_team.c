@@ -24,7 +24,7 @@ typedef struct phases {
     long tasks;
     /* of every task: done[f % 2] is f when phase f begins, done[(f+1) % 2] is f+1 when it ends */
     int done[2][TASKS_MAX];
-    /* byte i % 8: how often part i was claimed; and should have been, by what its first part says of their number */
+    /* byte i: how often part i was claimed; and should have been, by what its first part says of their number */
     atomic_ullong claimed[TASKS_MAX];
     unsigned long long parts[TASKS_MAX];
     bool wrong;
@@ -40,11 +40,11 @@ static void count_phases(member *m, void *arg)
                                 .back = phase % 3 == 1};
         task_part part = {0, 1};
         for (long i; (i = phase % 4 ? team_claim_of(m, &deal, &part) : team_claim(m, p->tasks)) >= 0;) {
-            atomic_fetch_add_explicit(&p->claimed[i], 1ULL << 8 * (part.i % 8), memory_order_relaxed);
+            atomic_fetch_add_explicit(&p->claimed[i], 1ULL << 8 * part.i, memory_order_relaxed);
             if (part.i > 0)
                 continue;
             for (int k = 0; k < part.n; k++)
-                p->parts[i] += 1ULL << 8 * (k % 8);
+                p->parts[i] += 1ULL << 8 * k;
             long other = p->tasks - 1 - i; /* most likely done by another thread */
             if (p->done[phase % 2][other] != phase)
                 p->wrong = true;
@@ -87,6 +87,7 @@ static void test_each_task_once(void **state)
 static void there_and_back(member *m, void *arg)
 {
     bool *right = arg;
+    *right = true;
     for (long i = 0; i < 5; i++)
         *right &= team_claim(m, 5) == i;
     *right &= team_claim(m, 5) == -1;
@@ -104,15 +105,21 @@ static void there_and_back(member *m, void *arg)
     team_barrier(m);
 }
 
+/* body says whether all was right, by member 0. */
+static void assert_right(int threads, void (*body)(member *m, void *right))
+{
+    team *t = team_open(threads, kernels_select(NULL));
+    assert_non_null(t);
+    bool right = false;
+    team_run(t, body, &right);
+    assert_true(right);
+    team_close(t);
+}
+
 static void test_order(void **state)
 {
     (void)state;
-    team *t = team_open(1, kernels_select(NULL));
-    assert_non_null(t);
-    bool right = true;
-    team_run(t, there_and_back, &right);
-    assert_true(right);
-    team_close(t);
+    assert_right(1, there_and_back);
 }
 
 typedef struct place {
@@ -153,14 +160,11 @@ static void take_all(member *m, void *arg)
 static void test_parts(void **state)
 {
     (void)state;
-    if (granted(2) < 2)
+    if (granted(2) < 2) {
+        print_message("skipped: OMP_THREAD_LIMIT grants no second thread\n");
         skip();
-    team *t = team_open(2, kernels_select(NULL));
-    assert_non_null(t);
-    bool right = false;
-    team_run(t, take_all, &right);
-    assert_true(right);
-    team_close(t);
+    }
+    assert_right(2, take_all);
 }
 
 static void claim_one(member *m, void *arg)

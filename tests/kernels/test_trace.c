@@ -3,6 +3,7 @@
  *
  * The last: a thread other than member 0 sleeps inside a phase and then looks at the clock, and the phase must not have
  * ended before.  How long anything takes on a shared machine is not asked. */
+#include "kernels/clock.h"
 #include "kernels/team.h"
 #include "kernels/trace.h"
 
@@ -94,13 +95,6 @@ static void test_ring(void **state)
     trace_end(NULL);
 }
 
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* done: when the last thread has ended its part of each phase; never, if it sets marks as well as member 0. */
 static void slow_last_thread(member *m, void *done)
 {
@@ -108,7 +102,7 @@ static void slow_last_thread(member *m, void *done)
         member_phase(m, TRACE_LOGITS);
         if (m->id == m->size - 1) {
             nap(5);
-            ((uint64_t *)done)[i] = m->id > 0 && m->trace ? UINT64_MAX : now();
+            ((uint64_t *)done)[i] = m->id > 0 && m->trace ? UINT64_MAX : clock_ns();
         }
         team_barrier(m);
         member_phase(m, TRACE_SOFTMAX);
