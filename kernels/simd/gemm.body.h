@@ -10,6 +10,7 @@
  * 0.86 to 0.92 of the fma peak; wider tiles became slower).  Rows and panels are cut as evenly as possible
  * (20 = 4 x 5). */
 
+#include "kernels/simd/ahead.h"
 #include "kernels/simd/side_by_side.h"
 
 #if VF == 16
@@ -326,7 +327,7 @@ static void FN(gemm_pack_rows)(float *b, const float *const row[16], int K)
         float *const to = b + (size_t)k * 16;
         const int n = K - k < 8 ? K - k : 8;
         for (int i = 0; i < n; i++)
-            __builtin_prefetch((const void *)((uintptr_t)to + (PACK_AHEAD + 16 * (size_t)i) * sizeof *to), 1);
+            __builtin_prefetch(floats_ahead(to, PACK_AHEAD + 16 * (size_t)i), 1);
         pack_eight(to, row, left && n == 8, k, n);
         pack_eight(to + 8, row + 8, right && n == 8, k, n);
     }

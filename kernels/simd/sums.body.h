@@ -1,5 +1,7 @@
 /* sums.body.h - sums of arrays, element by element or of squares, and the search for what is not finite. */
 
+#include "kernels/simd/ahead.h"
+
 /* One vector of floats, zeros beyond the n that are left. */
 VEC vf load_rest(const float *p, size_t n)
 {
@@ -20,15 +22,14 @@ VEC void store_rest(float *p, size_t n, vf a)
 
 VEC void fetch_ahead(const float *p)
 {
-    __builtin_prefetch((const void *)((uintptr_t)p + FETCH_AHEAD * sizeof *p), 0,
-                       2); /* may be beyond its end */
+    __builtin_prefetch(floats_ahead(p, FETCH_AHEAD), 0, 2);
 }
 
 /* The same of an array that is written after it is read: lines that several cores have read belong to all of them, and
  * a store would wait until they belong to this one. */
 VEC void fetch_ahead_to_write(const float *p)
 {
-    __builtin_prefetch((const void *)((uintptr_t)p + FETCH_AHEAD * sizeof *p), 1, 2);
+    __builtin_prefetch(floats_ahead(p, FETCH_AHEAD), 1, 2);
 }
 
 static void FN(add)(float *out, const float *a, const float *b, size_t n)
