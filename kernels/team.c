@@ -67,6 +67,7 @@ struct team {
     _Alignas(LINE) int threads;
     bool crowded;                 /* threads outnumber the cores */
     _Atomic uint64_t hasty_until; /* nobody has patience before that time, clock_ns() */
+    atomic_long outlasted;        /* how often somebody had it in vain */
     const kernels *k;
     line_counter *taken[2]; /* one for each thread */
     char *scratch;
@@ -142,8 +143,10 @@ static bool gate_watch(team *t, const gate *g, unsigned old, bool for_members)
     for (; now < begin + PATIENCE_NS; now = clock_ns())
         if (gate_spin(g, old, WATCH_PAUSES))
             return true;
-    if (for_members)
+    if (for_members) {
         atomic_store_explicit(&t->hasty_until, now + HASTE_NS, memory_order_relaxed);
+        atomic_fetch_add_explicit(&t->outlasted, 1, memory_order_relaxed);
+    }
     return false;
 }
 
@@ -277,6 +280,11 @@ void team_close(team *t)
 int team_threads(const team *t)
 {
     return t->members;
+}
+
+long team_outlasted(const team *t)
+{
+    return atomic_load_explicit(&t->outlasted, memory_order_relaxed);
 }
 
 const kernels *team_kernels(const team *t)
