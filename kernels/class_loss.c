@@ -5,8 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#define DEPTH 14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
-
 typedef struct job {
     const class_loss *l;
     const float *logits;
@@ -118,7 +116,7 @@ static double sum_shard(const job *j, int s)
 
 static double sum_node(const job *j, const shard_node *node)
 {
-    double stack[DEPTH];
+    double stack[SHARD_LEVELS];
     int top = 0;
     for (int s = node->first; s < node->last; s++) {
         stack[top++] = sum_shard(j, s);

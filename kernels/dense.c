@@ -9,6 +9,10 @@
 void dense_plan(dense *d, arena *a, team *t, int K, int N, int T, int B, bool training)
 {
     *d = (dense){.K = K, .N = N, .T = T, .B = B};
+    if ((size_t)T * (size_t)B > ROWS_MOST) {
+        arena_refuse(a);
+        return;
+    }
     const int Kp = PAD16(K), Np = PAD16(N);
     const size_t forward = (size_t)(Np / 16) * gemm_panel(K), backward = (size_t)(Kp / 16) * gemm_panel(N),
                  f = sizeof(float);

@@ -9,7 +9,6 @@
 #define WORDS_PER_TASK  8
 #define ROWS_PER_TASK   64  /* to be cleared */
 #define SLICE           256 /* columns that are summed at a time */
-#define DEPTH           14  /* of the tree: log2 SHARDS_MAX + 2 */
 
 void embedding_plan(embedding *m, arena *a, int V, int E, int T, int B)
 {
@@ -208,7 +207,7 @@ static void scatter_row(scatter_job *j, float *row, const shard_node *node, cons
         n--;
     if (n == 0)
         return; /* a word of another node; the row is clear */
-    float spare[DEPTH][SLICE];
+    float spare[SHARD_LEVELS][SLICE];
     for (j->column = 0; j->column < E; j->column += SLICE) {
         j->columns = E - j->column < SLICE ? E - j->column : SLICE;
         sum_node(j, row + j->column, node->first, node->last, token, n, spare);

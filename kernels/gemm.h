@@ -22,11 +22,13 @@
 #include "kernels/shards.h"
 #include "kernels/simd/table.h"
 
+#include <limits.h>
+
 /* ---- back ends ---- */
 
-/* Which product of a model this is.  The back end of each role is a constant of the source (gemm.c), never
- * a matter of timing or of local rows; what a call holds decides which roles OpenBLAS could serve at all:
- * rows of one shard only (GEMM_DW), not rows of a window. */
+/* Which product of a model this is.  The back end of each role is fixed in the source (gemm.c), never a matter of
+ * timing or of local rows.  What a call holds decides which roles OpenBLAS could serve at all: rows of one shard only,
+ * as in gemm_tree (GEMM_DW; the output layer's dW goes with GEMM_OUTPUT), not rows of a window. */
 typedef enum { GEMM_INPUT, GEMM_OUTPUT, GEMM_DW, GEMM_RECURRENT, GEMM_ROLES } gemm_role;
 const char *gemm_backend(gemm_role role); /* "packed" or "openblas" */
 
@@ -44,6 +46,9 @@ void gemm_blas_also(int M, int P, int K, const float *a, size_t a_row, size_t a_
                     const gemm_extra *extra);
 
 /* ---- panels ---- */
+
+/* Rows of a window (T*B) and of a product are counted in int, with room to round up; plans refuse more. */
+#define ROWS_MOST ((size_t)INT_MAX - 4096)
 
 /* Floats from one packed panel of depth K to the next: an odd number of cache lines, so that the panels of
  * a tile do not meet in the same sets of the L1 cache (a twentieth slower where they do: K = 512, say). */

@@ -313,7 +313,7 @@ static void order_tokens(uint32_t *place, const shards *p, int T, int B)
 /* A chain over each shard's tokens, the tree over the node's shards. */
 static double sum_nats(const ce_job *j, const shard_node *node)
 {
-    double stack[CE_DEPTH];
+    double stack[SHARD_LEVELS];
     int top = 0;
     for (int s = node->first; s < node->last; s++) {
         double sum = 0.0;

@@ -9,8 +9,6 @@
 
 #include <stdint.h>
 
-#define CE_DEPTH 14 /* of a tree of shards: log2 SHARDS_MAX + 2 */
-
 typedef struct ce_job {
     linear_ce *l;
     const float *W, *b, *h;

@@ -27,7 +27,7 @@ typedef struct dh_scratch {
 } dh_scratch;
 
 typedef struct dw_scratch {
-    _Alignas(64) float tile[CE_DEPTH][TILE];
+    _Alignas(64) float tile[SHARD_LEVELS][TILE];
     _Alignas(64) float block[]; /* [DW_WORDS][block_stride] exponentials of all tokens of the chunk */
 } dw_scratch;
 

@@ -91,8 +91,6 @@ static double measure(peak *p, team *t, double seconds,
                       double (*burst)(const kernels *k, const peak *p, size_t id))
 {
     double sum = 0;
-    for (int i = 0; i < team_threads(t); i++)
-        p->rate[i] = 0; /* OpenMP may have given fewer threads */
     p->duration_ns = (uint64_t)(1e9 * seconds);
     team_run(t, body, &(job){p, burst});
     for (int i = 0; i < team_threads(t); i++)

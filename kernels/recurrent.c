@@ -78,6 +78,10 @@ void recurrent_plan(recurrent *r, arena *a, team *t, const cell_kind *cell, int 
     *r = (recurrent){
         .cell = cell, .I = I, .H = H, .T = T, .B = B, .Ip = PAD16(I), .Hp = PAD16(H), .training = training};
     const size_t rows = (size_t)T * (size_t)B;
+    if (rows > ROWS_MOST) {
+        arena_refuse(a);
+        return;
+    }
     const int gates = 16 * panels_of(r);
     for (int s = 0; s < cell->states; s++)
         plan_floats(a, s == 0 ? "state h" : "state c", &r->state[s], (size_t)B, r->Hp);
@@ -288,8 +292,8 @@ static void pack_all_backward(member *m, const layer_call *c)
 
 /* dx is a chain over the gates of both directions: the second one's product follows the first one's, and
  * each goes with work of another kind. */
-static void make_dx(member *m, const layer_call *c, int which, long others,
-                    void (*other)(member *m, const window *w, long task, task_part part), int parts)
+static void dx_and_others(member *m, const layer_call *c, int which, long others,
+                          void (*other)(member *m, const window *w, long task, task_part part), int parts)
 {
     const window *w = &c->window[which];
     const long products = which < c->windows && w->dx ? gemm_job_tasks(&w->product) : 0;
@@ -320,9 +324,9 @@ static void backward_body(member *m, void *arg)
         }
     }
     member_phase(m, TRACE_DX);
-    make_dx(m, c, 0, window_operand_tasks(first), window_operand, 1);
+    dx_and_others(m, c, 0, window_operand_tasks(first), window_operand, 1);
     member_phase(m, TRACE_DW);
-    make_dx(m, c, 1, window_tree_tasks(first), window_tree, PRODUCT_PARTS);
+    dx_and_others(m, c, 1, window_tree_tasks(first), window_tree, PRODUCT_PARTS);
 }
 
 /* The trees point into the window, which therefore is filled in where it stays. */

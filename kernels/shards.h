@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #define SHARDS_MAX      4096
+#define SHARD_LEVELS    14 /* log2 SHARDS_MAX + 2: more than a walk through the tree ever has open */
 #define SHARD_NODES_MAX 26 /* maximal subtrees of a run of shards: at most 2 per level */
 
 typedef struct shard_node {

@@ -7,7 +7,6 @@
 
 /* Floats of each partial that are summed at a time: a stack of them fits a core's nearest caches. */
 #define SLICE 1024
-#define DEPTH 14 /* of the stack: log2 SHARDS_MAX + 2 */
 
 #define SHARES 8 /* of many arrays, for each thread */
 
@@ -29,8 +28,8 @@ typedef struct tree_job {
 /* Elements [at, at+n): a stack of values, each a partial itself or a sum in this function's own buffers. */
 static void tree_slice(const kernels *k, const tree_job *job, size_t at, size_t n)
 {
-    _Alignas(64) float sum[DEPTH][SLICE];
-    const float *value[DEPTH];
+    _Alignas(64) float sum[SHARD_LEVELS][SLICE];
+    const float *value[SHARD_LEVELS];
     int top = 0;
     for (int j = 0; j < job->nodes; j++) {
         value[top++] = job->part[j] + at;
@@ -64,7 +63,7 @@ void sums_tree(team *t, float *out, const float *const *part, const shard_node *
 
 double sums_tree_double(const double *part, const shard_node *node, int nodes, int S)
 {
-    double stack[DEPTH];
+    double stack[SHARD_LEVELS];
     int top = 0;
     for (int j = 0; j < nodes; j++) {
         stack[top++] = part[j];

@@ -14,7 +14,8 @@
  * Which thread did a task never changes a result: tasks depend on tensors alone (rule R3).  Every thread
  * runs with denormals flushed (FTZ and DAZ) and round-to-nearest while in the body; the caller's
  * floating-point state is restored afterwards.
- * A waiting thread spins, for little more than a millisecond, and then sleeps, so that neither more threads than cores nor
+ * A waiting thread spins, for little more than a millisecond (or a tenth of that, soon after a wait that took longer,
+ * and less where threads outnumber cores), and then sleeps, so that neither more threads than cores nor
  * other programs on them bring a team to a crawl, and an idle team costs nothing.
  * A team of one thread makes no OpenMP call.  team_run is called by the thread that opened the team and may
  * not be nested.  Signals are left to that thread.
@@ -70,8 +71,8 @@ typedef struct team_deal {
      * cut into stretches as tasks are, for the ends of the shares: these differ by a part at most, and who finishes early
      * waits for less than a task. 0 and 1: all are whole, as they are for a thread alone and where each has one. */
     int parts;
-    /* Each share from its end, where nothing is dealt out: when phases alternate, a thread begins with what it has met
-     * last. */
+    /* The whole tasks of each share from its end, where nothing is dealt out; parts come last all the same. When phases
+     * alternate, a thread begins with the whole task that it has met last. */
     bool back;
 } team_deal;
 long team_claim_of(member *m, const team_deal *deal, task_part *part);

@@ -24,6 +24,7 @@
 /* Name, text; in the order in which a training step comes to them. */
 #define TRACE_LIST(X)                    \
     X(WINDOW, "window read")             \
+    X(RANKS, "wait for all ranks")       \
     X(EMBEDDING, "embedding gather")     \
     X(DROPOUT, "dropout")                \
     X(PACK, "pack weights")              \

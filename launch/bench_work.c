@@ -169,7 +169,6 @@ static status plan_layer(bench_work *w, error *e)
     arena_add(a, "gradients", (void **)&w->gradient, weights * (size_t)w->rows.nodes * sizeof(float));
     arena_add(a, "x", (void **)&l->x, rows);
     arena_add(a, "dh", (void **)&l->dh, rows);
-    arena_add(a, "dh, used up", (void **)&l->dh_work, rows);
     arena_add(a, "dx", (void **)&l->dx, rows);
     recurrent_plan(&l->layer, a, w->job->team, w->model_shape.cell, b->hidden, b->hidden, b->bptt, b->batch,
                    true);
@@ -196,11 +195,10 @@ static void run_layer(bench_work *w)
                                            .b_ih = w->gradient + 2 * matrix,
                                            .b_hh = w->gradient + 2 * matrix + rows,
                                            .stride = 2 * matrix + 2 * rows};
-    memcpy(l->dh_work, l->dh, tokens_of(w) * (size_t)PAD16(w->shape.hidden) * sizeof(float)); /* not timed */
     w->places += tokens_of(w);
     team_step(t, w->step, tokens_of(w), TRACE_PACK);
     recurrent_forward(&l->layer, t, &weights, l->x, w->shape.bptt, w->shape.batch);
-    recurrent_backward(&l->layer, t, &weights, l->x, l->dh_work, l->dx, &w->rows, &gradients);
+    recurrent_backward(&l->layer, t, &weights, l->x, l->dh, l->dx, &w->rows, &gradients);
     trace_end(&w->trace);
     w->step++;
 }

@@ -33,7 +33,7 @@ typedef struct bench_windows {
 /* One layer alone. */
 typedef struct bench_layer {
     recurrent layer;
-    float *x, *dh, *dh_work, *dx;
+    float *x, *dh, *dx;
 } bench_layer;
 
 /* Random documents: a training step of a classifier. */

@@ -140,14 +140,31 @@ static status train_profiled(const train_arguments *a, run *r, const session *jo
     return s;
 }
 
+/* Collective.  A rank that goes another way than the others would leave them waiting, or be misunderstood. */
+static status check_options(const train_arguments *a, const session *job, error *e)
+{
+    char mine[16384] = {0};
+    int odd = 0;
+    snprintf(mine, sizeof mine, "%d %d %d %d %s\n%s", a->options.resume, a->options.overwrite,
+             a->options.dry_run, a->profile, a->options.resume_file ? a->options.resume_file : "",
+             a->profile_file ? a->profile_file : "");
+    if (comm_same(job->group, mine, sizeof mine, &odd))
+        return STATUS_OK;
+    return fail(e, STATUS_USAGE,
+                "rank %d was given other options than rank 0; all ranks need the same --resume, --overwrite, "
+                "--dry-run "
+                "and --profile",
+                odd);
+}
+
 /* Collective.  Opens, trains, closes. */
 static status train(const train_arguments *a, const session *job, error *e)
 {
     run r;
     error closing = {0};
-    status s = STATUS_OK;
-    if (a->profile_file && comm_rank(job->group) == 0)
-        s = profile_check(a->profile_file, a->config.data.corpus, e);
+    status s = check_options(a, job, e);
+    if (s == STATUS_OK && a->profile_file && comm_rank(job->group) == 0)
+        s = profile_check(a->profile_file, e);
     s = comm_agree(job->group, s, e);
     if (s != STATUS_OK)
         return s;

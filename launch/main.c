@@ -8,6 +8,7 @@
 #include "trainer/comm/comm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,8 +90,19 @@ static bool refused(const entry *c)
     return true;
 }
 
+/* Whoever starts us with a standard stream closed must not find the words for it in the next file that is opened, which
+ * would get its number.  Reading and writing still fail, as of a closed one. */
+static void hold_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && errno == EBADF &&
+            open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            _exit(1); /* and nowhere to say so */
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     if (argc < 2) {
         print_help(stderr);
         return 2;

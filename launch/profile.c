@@ -2,11 +2,11 @@
 
 #include "io/output.h"
 #include "io/record.h"
-#include "launch/options.h"
 #include "trainer/flops.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define EVENTS_ALL   65536
@@ -18,11 +18,33 @@ size_t profile_capacity(int ranks)
     return each > EVENTS_LEAST ? each : EVENTS_LEAST;
 }
 
-status profile_check(const char *path, const char *corpus, error *e)
+static const char head[] = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n", tail[] = "]}\n";
+
+/* A slip of the pen costs no configuration, corpus or checkpoint: of files, only older timelines are replaced. */
+static status check_replaced(const char *path, error *e)
 {
-    if (option_same_file(path, corpus))
-        return fail(e, STATUS_USAGE, "--profile=%s: is the corpus itself; name another file", path);
-    status s = disk_check_stream(path, e);
+    struct stat st;
+    char begin[sizeof head - 1];
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return STATUS_OK;
+    FILE *in = fopen(path, "rb");
+    const bool timeline =
+        in && fread(begin, sizeof begin, 1, in) == 1 && memcmp(begin, head, sizeof begin) == 0;
+    if (in)
+        fclose(in);
+    return timeline ? STATUS_OK
+                    : fail(e, STATUS_USAGE,
+                           "--profile=%s: is there already, and no timeline; name another file", path);
+}
+
+status profile_check(const char *path, error *e)
+{
+    if (strcmp(path, "-") == 0)
+        return fail(e, STATUS_USAGE, "--profile=-: stdout gets the table; name a file for the timeline");
+    status s = check_replaced(path, e);
+    if (s != STATUS_OK)
+        return s;
+    s = disk_check_stream(path, e);
     return s == STATUS_OK ? s : fail_as(e, STATUS_USAGE, "--profile");
 }
 
@@ -119,9 +141,11 @@ static char *lines_of(comm *group, const trace *t, size_t *bytes)
 /* Rank 0.  The parts of all ranks, and around them what makes one object of them. */
 static status write_file(const char *path, const char *lines, size_t bytes, error *e)
 {
-    static const char head[] = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n", tail[] = "]}\n";
     output out;
-    status s = output_open(&out, path, e);
+    status s = check_replaced(path, e); /* the run may have made it meanwhile */
+    if (s != STATUS_OK)
+        return s;
+    s = output_open(&out, path, e);
     if (s == STATUS_OK) {
         fputs(head, out.stream);
         fwrite(lines, 1, bytes > 2 ? bytes - 2 : 0, out.stream); /* without the last comma */

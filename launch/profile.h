@@ -16,9 +16,9 @@
 
 /* Events that each of `ranks` ranks keeps. */
 size_t profile_capacity(int ranks);
-/* Before the work: can `path` be written, and is it something else than the file `corpus`? */
-status profile_check(const char *path, const char *corpus, error *e);
-/* Collective.  The timeline of all ranks, written by rank 0. */
+/* Before the work: can `path` be written, and would it replace nothing but an older timeline?  USAGE. */
+status profile_check(const char *path, error *e);
+/* Collective.  The timeline of all ranks, written by rank 0; USAGE if the run itself has put another file there. */
 status profile_write(comm *group, const trace *t, const char *path, error *e);
 /* The breakdown of rank 0, which prints it, of `ranks`: seconds, share, GFLOP/s where the work of a phase is known. */
 void profile_print(FILE *out, const trace *t, const model_shape *shape, int ranks);

@@ -353,6 +353,8 @@ static status next_window(loop *l, uint32_t *flags, error *e)
 {
     run *r = l->r;
     status s = r->task->read(r, e);
+    if (comm_size(r->group) > 1)
+        team_phase(r->team, TRACE_RANKS);
     *flags = comm_any(r->group, local_flags(l, s));
     return *flags & FLAG_FAILED ? comm_agree(r->group, s, e) : STATUS_OK;
 }

@@ -2,13 +2,14 @@
  * gradient by h.
  *
  * Reset after the product (PyTorch, cuDNN), q = recurrent part of n with its bias:
- *   gru_forward reads rec (3), gate[0..2], bias, h_prev; writes gate[0..2], extra = q, h gru_backward reads
- *   rec (1), gate[0..2], extra, h_prev, dh; writes gate[0..2], dgate_rec = gradient by q
+ *   gru_forward   reads rec (3), gate[0..2], bias, h_prev; writes gate[0..2], extra = q, h
+ *   gru_backward  reads rec (1), gate[0..2], extra, h_prev, dh; writes gate[0..2], dgate_rec = gradient by q
  * Reset before the product, two products a step, because the second needs r * h_prev of all units:
- *   gru_before_forward_gates reads rec (2: r,z), gate[0..1], h_prev; writes gate[0..1], extra = r * h_prev
- *   gru_before_forward_new reads rec (1: n), gate[1..2], h_prev; writes gate[2], h gru_before_backward_new
- *   reads rec (1), gate[1..2], h_prev, dh; writes gate[1..2] gru_before_backward_gates reads rec (1:
- *   gradient by r * h_prev), gate[0], h_prev; writes gate[0] and adds to carry */
+ *   gru_before_forward_gates   reads rec (2: r,z), gate[0..1], h_prev; writes gate[0..1], extra = r * h_prev
+ *   gru_before_forward_new     reads rec (1: n), gate[1..2], h_prev; writes gate[2], h
+ *   gru_before_backward_new    reads rec (1), gate[1..2], h_prev, dh; writes gate[1..2]
+ *   gru_before_backward_gates  reads rec (1: gradient by r * h_prev), gate[0], h_prev; writes gate[0] and adds to
+ *                              carry */
 
 #include "kernels/simd/side_by_side.h"
 

@@ -105,10 +105,6 @@ VEC vm vf_le(vf a, vf b)
 {
     return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
 }
-VEC vm vf_gt(vf a, vf b)
-{
-    return _mm256_cmp_ps(a, b, _CMP_GT_OQ);
-}
 VEC vm vf_ge(vf a, vf b)
 {
     return _mm256_cmp_ps(a, b, _CMP_GE_OQ);
@@ -162,14 +158,6 @@ VEC vi vi_sub(vi a, vi b)
 {
     return _mm256_sub_epi32(a, b);
 }
-VEC vi vi_and(vi a, vi b)
-{
-    return _mm256_and_si256(a, b);
-}
-VEC vi vi_or(vi a, vi b)
-{
-    return _mm256_or_si256(a, b);
-}
 VEC vi vi_xor(vi a, vi b)
 {
     return _mm256_xor_si256(a, b);
@@ -199,22 +187,6 @@ VEC void vd_store(double *p, vd a)
 VEC vd vd_load_floats(const float *p)
 {
     return _mm256_cvtps_pd(_mm_loadu_ps(p));
-}
-VEC vd vd_set1(double x)
-{
-    return _mm256_set1_pd(x);
-}
-VEC vd vd_add(vd a, vd b)
-{
-    return _mm256_add_pd(a, b);
-}
-VEC vd vd_sub(vd a, vd b)
-{
-    return _mm256_sub_pd(a, b);
-}
-VEC vd vd_mul(vd a, vd b)
-{
-    return _mm256_mul_pd(a, b);
 }
 VEC vd vd_fma(vd a, vd b, vd c)
 {

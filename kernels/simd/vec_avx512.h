@@ -113,10 +113,6 @@ VEC vm vf_le(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
 }
-VEC vm vf_gt(vf a, vf b)
-{
-    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
-}
 VEC vm vf_ge(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
@@ -170,14 +166,6 @@ VEC vi vi_sub(vi a, vi b)
 {
     return _mm512_sub_epi32(a, b);
 }
-VEC vi vi_and(vi a, vi b)
-{
-    return _mm512_and_si512(a, b);
-}
-VEC vi vi_or(vi a, vi b)
-{
-    return _mm512_or_si512(a, b);
-}
 VEC vi vi_xor(vi a, vi b)
 {
     return _mm512_xor_si512(a, b);
@@ -207,22 +195,6 @@ VEC void vd_store(double *p, vd a)
 VEC vd vd_load_floats(const float *p)
 {
     return _mm512_cvtps_pd(_mm256_loadu_ps(p));
-}
-VEC vd vd_set1(double x)
-{
-    return _mm512_set1_pd(x);
-}
-VEC vd vd_add(vd a, vd b)
-{
-    return _mm512_add_pd(a, b);
-}
-VEC vd vd_sub(vd a, vd b)
-{
-    return _mm512_sub_pd(a, b);
-}
-VEC vd vd_mul(vd a, vd b)
-{
-    return _mm512_mul_pd(a, b);
 }
 VEC vd vd_fma(vd a, vd b, vd c)
 {

@@ -117,10 +117,6 @@ VEC vm vf_le(vf a, vf b)
 {
     return vcleq_f32(a, b);
 }
-VEC vm vf_gt(vf a, vf b)
-{
-    return vcgtq_f32(a, b);
-}
 VEC vm vf_ge(vf a, vf b)
 {
     return vcgeq_f32(a, b);
@@ -175,14 +171,6 @@ VEC vi vi_sub(vi a, vi b)
 {
     return vsubq_u32(a, b);
 }
-VEC vi vi_and(vi a, vi b)
-{
-    return vandq_u32(a, b);
-}
-VEC vi vi_or(vi a, vi b)
-{
-    return vorrq_u32(a, b);
-}
 VEC vi vi_xor(vi a, vi b)
 {
     return veorq_u32(a, b);
@@ -211,22 +199,6 @@ VEC void vd_store(double *p, vd a)
 VEC vd vd_load_floats(const float *p)
 {
     return vcvt_f64_f32(vld1_f32(p));
-}
-VEC vd vd_set1(double x)
-{
-    return vdupq_n_f64(x);
-}
-VEC vd vd_add(vd a, vd b)
-{
-    return vaddq_f64(a, b);
-}
-VEC vd vd_sub(vd a, vd b)
-{
-    return vsubq_f64(a, b);
-}
-VEC vd vd_mul(vd a, vd b)
-{
-    return vmulq_f64(a, b);
 }
 VEC vd vd_fma(vd a, vd b, vd c)
 {

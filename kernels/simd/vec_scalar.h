@@ -118,10 +118,6 @@ VEC vm vf_le(vf a, vf b)
 {
     return a <= b;
 }
-VEC vm vf_gt(vf a, vf b)
-{
-    return a > b;
-}
 VEC vm vf_ge(vf a, vf b)
 {
     return a >= b;
@@ -179,14 +175,6 @@ VEC vi vi_sub(vi a, vi b)
 {
     return a - b;
 }
-VEC vi vi_and(vi a, vi b)
-{
-    return a & b;
-}
-VEC vi vi_or(vi a, vi b)
-{
-    return a | b;
-}
 VEC vi vi_xor(vi a, vi b)
 {
     return a ^ b;
@@ -214,22 +202,6 @@ VEC void vd_store(double *p, vd a)
 VEC vd vd_load_floats(const float *p)
 {
     return *p;
-}
-VEC vd vd_set1(double x)
-{
-    return x;
-}
-VEC vd vd_add(vd a, vd b)
-{
-    return a + b;
-}
-VEC vd vd_sub(vd a, vd b)
-{
-    return a - b;
-}
-VEC vd vd_mul(vd a, vd b)
-{
-    return a * b;
 }
 VEC vd vd_fma(vd a, vd b, vd c)
 {

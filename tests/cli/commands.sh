@@ -318,6 +318,9 @@ speed() {
         expect_text "bench" out '^lstm 2 x 20, batch 8, bptt 5, vocabulary 50; 2 shards, 2 threads'
         expect_text "bench" out '^  step +[0-9.]+ +[0-9.]+ +[0-9.]+ % +[0-9.]+ % +100.0 %$'
         expect_lines "bench" out 1 '^  [0-9]+ tokens/s$'
+        "$program" bench $shape --vocabulary 50 --json unseen </dev/null >/dev/null 2>&- # the next file is number 2
+        code=$?
+        expect_code "bench with stderr closed" 0
         unroll bench $shape --layer --cell gru --json -
         expect_code "bench of a layer" 0
         cp "$work/out" l
@@ -369,6 +372,7 @@ assert {"input product", "recurrent forward", "recurrent backward", "dW"} <= set
 assert ("optimizer" in by) == ("logits" in by) == (whole == "step")
 END
     expect "bench: the JSON has the keys, and its numbers agree with each other" python3 judge.py j step
+    expect "bench with stderr closed: the same" python3 judge.py unseen step
     expect "bench of a layer: the same" python3 judge.py l layer
     cat >judge_documents.py <<'END'
 import ast, json, math, sys
@@ -400,7 +404,6 @@ END
         python3 judge_documents.py documents.json "$(dirname "$script")/../peers/torch_classify.py"
 }
 
-# A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
 early_stop() {
     prepared || return
     unroll train c.yaml --set run.dir=early --set optim.lr=1e-30 --set train.epochs=9 --set train.steps=0 --set train.early_stop=2 --threads 1
@@ -409,6 +412,7 @@ early_stop() {
     expect_same "early stop: status" "$(field early/status.json state) $(field early/status.json reason)" "done stopped early"
 }
 
+# A profile changes nothing, and its phases fill the time: children lie inside their parents and add up to the run.
 profiling() {
     local want
     make_corpus p.h5
@@ -430,7 +434,20 @@ profiling() {
     expect_lines "--profile on ranks prints one table" out 1 '^all +[0-9]'
     expect_same "--profile on ranks, resumed, changes no bit" "$(digest p)" "$want"
     expect_refusals "--profile into a folder that is not there" 2 '^unroll train: --profile: no/p.json: ' train p.yaml --overwrite --profile=no/p.json
-    expect_refusals "--profile over the corpus" 2 '^unroll train: --profile=p.h5: is the corpus itself' train p.yaml --overwrite --profile=p.h5
+    expect_refusals "--profile over the corpus" 2 '^unroll train: --profile=p.h5: is there already, and no timeline' train p.yaml --overwrite --profile=p.h5
+    expect_refusals "--profile over the configuration" 2 '^unroll train: --profile=p.yaml: is there already' train p.yaml --overwrite --profile=p.yaml
+    expect_refusal "--profile to stdout" 2 '^unroll train: --profile=-: stdout gets the table' train p.yaml --overwrite --profile=-
+    mkdir own
+    unroll train p.yaml --set run.dir=own --set train.steps=20 --set run.log_every_steps=10 --profile=own/metrics.jsonl
+    expect_code "--profile over what the run writes" 2
+    expect_text "--profile over what the run writes" err '^unroll train: --profile=own/metrics.jsonl: is there already, and no timeline'
+    expect "--profile spares what the run writes" grep -q '"loss"' own/metrics.jsonl
+    for option in --profile --dry-run --overwrite --resume=auto; do
+        mpirun -np 1 "$program" train p.yaml "$option" : -np 1 "$program" train p.yaml </dev/null >"$work/out" 2>"$work/err"
+        code=$?
+        expect_code "$option on one rank of two" 2
+        expect_text "$option on one rank of two" err '^unroll train: rank 1 was given other options than rank 0'
+    done
     command -v python3 >/dev/null || { skip "no python3 here"; return; }
     cat >judge.py <<'END'
 import json, sys
@@ -457,6 +474,7 @@ for rank in range(ranks):
     names = [e["name"] for e in phases]
     for name in "window read", "recurrent forward", "dW", "optimizer":
         assert names.count(name) == len(steps)
+    assert names.count("wait for all ranks") == (len(steps) if ranks > 1 else 0)
     assert "checkpoint" in names and "validation and test" in names
 END
     expect "the timeline of one rank" python3 judge.py one.json 1 1 226

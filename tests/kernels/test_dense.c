@@ -256,12 +256,13 @@ static void test_widths(void **state)
         }
 }
 
-/* Documents of a class each: N of 1, 2 and many, rows beside the tiles, more shards than some ranks like. */
+/* Documents of a class each: N of 1, 2 and many, rows beside the tiles, more shards than some ranks like, and than
+ * there are rows. */
 static void test_threads_and_ranks(void **state)
 {
     (void)state;
     static const int shapes[][5] = {
-        {101, 2, 1, 19, 7}, {37, 1, 5, 13, 8}, {130, 67, 3, 25, 5}, {5, 131, 2, 1, 1}};
+        {101, 2, 1, 19, 7}, {37, 1, 5, 13, 8}, {130, 67, 3, 25, 5}, {5, 131, 2, 1, 1}, {9, 18, 2, 3, 7}};
     int count;
     const kernels *const *all = kernels_all(&count);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -272,7 +273,7 @@ static void test_threads_and_ranks(void **state)
         for (int k = 0; k < count; k++) {
             for (int threads = 1; threads <= 8 && kernels_usable(all[k]); threads++)
                 check(&q, all[k], &want, threads, 1);
-            for (int ranks = 2; ranks <= q.S && kernels_usable(all[k]); ranks++)
+            for (int ranks = 2; ranks <= q.S && ranks <= q.B && kernels_usable(all[k]); ranks++)
                 check(&q, all[k], &want, 1 + ranks % 3, ranks);
         }
         close_answer(&want);
