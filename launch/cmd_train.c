@@ -34,9 +34,9 @@ static const char help[] =
     "                               chrome://tracing and Perfetto (profile.json in run.dir): the last 65,536 "
     "events over all ranks;\n"
     "                               of files, FILE replaces older timelines only\n"
-    "All ranks need the same --resume, --overwrite, --dry-run and --profile.\n"
     "  -h, --help                   this text\n"
     "\n"
+    "All ranks of a run need the same --resume, --overwrite, --dry-run and --profile.\n"
     "Signals: USR1 saves and goes on; USR2, TERM, INT and HUP save and leave with 75.\n"
     "Exit status: 0 done or paused, 1 internal or diverged, 2 usage or configuration, 3 data, 4 checkpoint, "
     "75 saved on request.\n";
