@@ -8,6 +8,7 @@
 #include "kernels/simd/table.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -63,7 +64,7 @@ static void test_all(void **state)
     int count;
     const kernels *const *all = kernels_all(&count);
     for (int k = 0; k < count; k++)
-        for (int threads = 1; threads <= 8 && kernels_usable(all[k]); threads++) {
+        for (int threads = 1; threads <= 8 && table_usable(all[k]); threads++) {
             team *t = team_open(threads, all[k]);
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
                 check(t, sizes[i]);

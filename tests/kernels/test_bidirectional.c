@@ -17,6 +17,7 @@
 #include "kernels/recurrent.h"
 #include "kernels/rng.h"
 #include "tests/compare.h"
+#include "tests/kernels/tables.h"
 
 static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before"};
 
@@ -278,7 +279,7 @@ static void test_directions(void **state)
     int count;
     const kernels *const *all = kernels_all(&count);
     for (int k = 0; k < count; k++)
-        for (size_t c = 0; kernels_usable(all[k]) && c < sizeof cells / sizeof *cells; c++)
+        for (size_t c = 0; table_usable(all[k]) && c < sizeof cells / sizeof *cells; c++)
             for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
                 check(all[k], cell_find(cells[c]), shapes[i], 1 + (int)(i + c) % 4);
 }

@@ -12,6 +12,7 @@
 #include "kernels/sums.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -195,7 +196,7 @@ static void check(const problem *q, int turn)
     check_differences(q, &want);
     for (int k = 0; k < count; k++) {
         const int i = 1 + (turn + 3 * k) % 8;
-        if (!kernels_usable(all[k]))
+        if (!table_usable(all[k]))
             continue;
         answer got = train(q, all[k], i, i <= q->S ? i : q->S);
         assert_true(same_bits("gradient", got.gradient, want.gradient, n));

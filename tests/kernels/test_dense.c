@@ -9,6 +9,7 @@
 #include "kernels/sums.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -249,7 +250,7 @@ static void test_widths(void **state)
             answer want = chains(&q);
             check_plain(&q, &want);
             for (int k = 0; k < count; k++)
-                if (kernels_usable(all[k]))
+                if (table_usable(all[k]))
                     check(&q, all[k], &want, 1 + (i + k) % 2, 1 + j % 3);
             close_answer(&want);
             close_problem(&q);
@@ -271,9 +272,9 @@ static void test_threads_and_ranks(void **state)
         answer want = chains(&q);
         check_plain(&q, &want);
         for (int k = 0; k < count; k++) {
-            for (int threads = 1; threads <= 8 && kernels_usable(all[k]); threads++)
+            for (int threads = 1; threads <= 8 && table_usable(all[k]); threads++)
                 check(&q, all[k], &want, threads, 1);
-            for (int ranks = 2; ranks <= q.S && ranks <= q.B && kernels_usable(all[k]); ranks++)
+            for (int ranks = 2; ranks <= q.S && ranks <= q.B && table_usable(all[k]); ranks++)
                 check(&q, all[k], &want, 1 + ranks % 3, ranks);
         }
         close_answer(&want);
@@ -281,9 +282,23 @@ static void test_threads_and_ranks(void **state)
     }
 }
 
+/* Rows are counted in int; more of them are refused as memory is that cannot be had. */
+static void test_too_many_rows(void **state)
+{
+    (void)state;
+    team *t = team_open(1, kernels_select(NULL));
+    arena memory = {0};
+    dense d;
+    dense_plan(&d, &memory, t, 1, 1, 1 << 16, 1 << 16, true);
+    assert_false(arena_commit(&memory));
+    arena_free(&memory);
+    team_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_widths),
-                                       cmocka_unit_test(test_threads_and_ranks)};
+                                       cmocka_unit_test(test_threads_and_ranks),
+                                       cmocka_unit_test(test_too_many_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

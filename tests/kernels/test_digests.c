@@ -13,6 +13,7 @@
  *   test_digests --print     what belongs into digests.txt, by the scalar table; to be written again only when the
  *                            order of some arithmetic was changed on purpose */
 #include "tests/kernels/families.h"
+#include "tests/kernels/tables.h"
 
 #include "kernels/simd/table.h"
 #include "kernels/team.h"
@@ -65,7 +66,7 @@ static void test_golden(void **state)
         if (!golden(families[i].name, &want, &lines))
             fail_msg("%s has no line for %s", DIGESTS, families[i].name);
         for (int j = 0; j < (families[i].any_table ? 1 : tables); j++) {
-            if (!kernels_usable(k[j]))
+            if (!table_usable(k[j]))
                 continue;
             digest got = family_run(&families[i], k[j]);
             if (got.nans_other != want.nans_other)
@@ -172,7 +173,7 @@ static void test_edge(void **state)
     int tables;
     const kernels *const *k = kernels_all(&tables);
     for (int j = 0; j < tables; j++) {
-        if (!kernels_usable(k[j]))
+        if (!table_usable(k[j]))
             continue;
         edge e = edge_of(k[j], job);
         print_message("%s: of %zu products below 2^-126 that round up to it %zu were flushed\n",

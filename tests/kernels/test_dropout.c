@@ -17,6 +17,7 @@
 #include "kernels/dropout.h"
 #include "kernels/rng.h"
 #include "tests/compare.h"
+#include "tests/kernels/tables.h"
 
 enum { T = 3, B = 5, MOST = 300, CANARY = 16 };
 
@@ -67,7 +68,7 @@ static void test_masks(void **state)
     int count;
     const kernels *const *all = kernels_all(&count);
     for (int k = 0; k < count; k++) {
-        if (!kernels_usable(all[k]))
+        if (!table_usable(all[k]))
             continue;
         team *t = team_open(1 + k, all[k]);
         for (int n = 1; n <= MOST; n += n < 70 ? 1 : 37) {
@@ -78,6 +79,17 @@ static void test_masks(void **state)
             for (int i = 0; i < 7; i++)
                 check(t, &(dropout){p[i], place.seed, place.step, place.layer, 70000, (uint16_t)(n * i)}, n);
         }
+        team_close(t);
+    }
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 8; threads++) {
+        team *t = team_open(threads, kernels_select(NULL));
+        for (int n = 1; n <= MOST; n += 23)
+            check(t, &(dropout){.p = 0.3, .seed = 9, .step = 2, .layer = 1, .row0 = 5}, n);
         team_close(t);
     }
 }
@@ -150,10 +162,8 @@ static void test_statistics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_masks),
-        cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_masks),   cmocka_unit_test(test_threads),    cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "kernels/gemm.h"
 
 #include "tests/compare.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -95,7 +96,7 @@ static void each_table(void (*check)(const kernels *k))
     int tables;
     const kernels *const *k = kernels_all(&tables);
     for (int i = 0; i < tables; i++)
-        if (kernels_usable(k[i]))
+        if (table_usable(k[i]))
             check(k[i]);
 }
 

@@ -4,13 +4,14 @@
  *   outside of [b,e)                                               ==  zeros, whatever x and dh hold there
  *   windows one after the other, begin < 0 and end > T             ==  one long window                  h and state
  *
- * bit for bit, for every cell and table, forward, reversed and both directions at once, 1 to 4 threads, rows at the
+ * bit for bit, for every cell and table, forward, reversed and both directions at once, 1 to 8 threads, rows at the
  * window's end, at its start and in its middle, rows of no length and of the whole window; gradients are compared as the
  * tree's sum over shards of one row each. */
 #include "kernels/recurrent.h"
 #include "kernels/sums.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -289,8 +290,8 @@ static void test_alone(void **state)
         for (int d = 0; d < DIRECTIONS; d++)
             for (int where = 0; where < PLACES; where++, turn++)
                 for (int k = 0; k < count; k++)
-                    if (kernels_usable(all[k]))
-                        check(&(way){all[k], 1 + (turn + k) % 4, cells[c], (direction)d, turn % 4 != 3},
+                    if (table_usable(all[k]))
+                        check(&(way){all[k], 1 + (turn + k) % 8, cells[c], (direction)d, turn % 5 != 3},
                               (place)where);
 }
 
@@ -330,11 +331,11 @@ static void test_carried(void **state)
     int count;
     const kernels *const *all = kernels_all(&count);
     for (int k = 0; k < count; k++)
-        for (int c = 0; c < CELLS && kernels_usable(all[k]); c++)
+        for (int c = 0; c < CELLS && table_usable(all[k]); c++)
             for (int d = 0; d < BOTH; d++)
                 for (int where = 0; where < PLACES; where++)
                     for (int cut = 1; cut < T; cut += 2)
-                        check_carried(&(way){all[k], 1 + (c + cut) % 4, cells[c], (direction)d, cut != 3},
+                        check_carried(&(way){all[k], 1 + (c + cut) % 8, cells[c], (direction)d, cut != 3},
                                       (place)where, cut);
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/simd/table.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +65,7 @@ static void test_tables(void **state)
     int tables;
     const kernels *const *k = kernels_all(&tables);
     for (int i = 0; i < tables; i++) {
-        if (kernels_usable(k[i])) {
+        if (table_usable(k[i])) {
             wide_and_narrow(k[i]);
             in_place(k[i]);
         }

@@ -5,6 +5,7 @@
  * dropped is missing in the sum. */
 #include "kernels/peak.h"
 #include "kernels/simd/table.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,7 +27,7 @@ static void test_chains(void **state)
     const kernels *const *all = kernels_all(&count);
     for (int i = 0; i < count; i++)
         for (size_t j = 0; j < sizeof tables / sizeof tables[0]; j++) {
-            if (strcmp(kernels_name(all[i]), tables[j].isa) != 0 || !kernels_usable(all[i]))
+            if (strcmp(kernels_name(all[i]), tables[j].isa) != 0 || !table_usable(all[i]))
                 continue;
             float out[1] = {0.5f};
             const double operations = all[i]->fma_chains(out, 1000);

@@ -11,6 +11,7 @@
 #include "kernels/pooling.h"
 #include "tests/compare.h"
 #include "tests/kernels/arrays.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -275,7 +276,7 @@ static void check(const problem *q, int turn)
     check_plain(q, &whole);
     for (int k = 0; k < count; k++) {
         const int i = (turn + k) % 8, b = (turn + k) % B;
-        if (!kernels_usable(all[k]))
+        if (!table_usable(all[k]))
             continue;
         check_way(q, &whole, &(way){all[k], 1 + i, cuts[i], 0, B});
         check_way(q, &whole, &(way){all[k], 2, cuts[(i + 3) % 8], 0, B});

@@ -10,9 +10,10 @@
  *   any split of shards over ranks, summed by the tree       bit for bit: rule R2
  *   denormal inputs       == zeros                           bit for bit: flushed in every thread; times are printed
  *   padding stays zero, a NaN stays in its row, nothing is written beyond what is ours */
-#include "kernels/recurrent.h"
-
 #include "tests/compare.h"
+#include "tests/kernels/arrays.h"
+#include "tests/kernels/recurrent_run.h"
+#include "tests/kernels/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -24,75 +25,16 @@
 
 #include <cmocka.h>
 
-#define CANARY 12345.678f
-
 static const char *const cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before"};
 #define CELLS 5
 
-static uint32_t seed = 1;
-
-static float draw(void) /* uniform in [-1, 1) */
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (float)(int32_t)seed * 0x1p-31f;
-}
-
-static void *must(void *p)
-{
-    assert_non_null(p);
-    return p;
-}
-
-static float *floats(size_t n, float scale)
-{
-    float *x = must(malloc((n + 1) * sizeof *x));
-    for (size_t i = 0; i < n; i++)
-        x[i] = scale * draw();
-    return x;
-}
-
-static double *doubles(size_t n)
-{
-    return must(calloc(n + 1, sizeof(double)));
-}
-
 /* ---- the reference: true shapes, no padding, double ---- */
-
-typedef struct problem {
-    const cell_kind *cell;
-    int I, H, T, B, S;
-    float *w_ih, *w_hh, *b_ih, *b_hh, *x, *dh, *h0, *c0; /* x (T,B,I), dh (T,B,H), h0, c0 (B,H) */
-} problem;
 
 typedef struct answer {
     double *h, *c; /* (T+1,B,H), row 0 the state before */
     double *dx, *dw_ih, *dw_hh, *db_ih, *db_hh;
     double loss; /* sum of dh * h */
 } answer;
-
-static problem problem_make(const char *cell, int I, int H, int T, int B, int S)
-{
-    problem p = {.cell = cell_find(cell), .I = I, .H = H, .T = T, .B = B, .S = S};
-    must((void *)p.cell);
-    const size_t rows = (size_t)p.cell->gates * (size_t)H, step = (size_t)B * (size_t)H;
-    const float scale = 1.0f / sqrtf((float)H) + 0.05f;
-    p.w_ih = floats(rows * (size_t)I, scale);
-    p.w_hh = floats(rows * (size_t)H, scale);
-    p.b_ih = floats(rows, scale);
-    p.b_hh = floats(rows, scale);
-    p.x = floats((size_t)T * (size_t)B * (size_t)I, 1.0f);
-    p.dh = floats((size_t)T * step, 1.0f);
-    p.h0 = floats(step, 0.8f);
-    p.c0 = floats(step, 0.8f);
-    return p;
-}
-
-static void problem_free(problem *p)
-{
-    float *all[] = {p->w_ih, p->w_hh, p->b_ih, p->b_hh, p->x, p->dh, p->h0, p->c0};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]);
-}
 
 static double sigmoid(double x)
 {
@@ -125,7 +67,7 @@ static void row_forward(const problem *p, answer *y, int b, double *a)
 {
     const int H = p->H, kind = kind_of(p), G = p->cell->gates;
     const size_t step = (size_t)p->B * (size_t)H;
-    double *x = doubles((size_t)p->I), *rh = doubles((size_t)H);
+    double *x = array_doubles((size_t)p->I), *rh = array_doubles((size_t)H);
     for (int t = 0; t < p->T; t++) {
         const double *before = y->h + (size_t)t * step + (size_t)b * (size_t)H;
         double *h = y->h + (size_t)(t + 1) * step + (size_t)b * (size_t)H,
@@ -191,8 +133,8 @@ static void row_backward(const problem *p, answer *y, int b, const double *a)
 {
     const int H = p->H, kind = kind_of(p);
     const size_t step = (size_t)p->B * (size_t)H;
-    double *dh = doubles((size_t)H), *dc = doubles((size_t)H), *next = doubles((size_t)H),
-           *drh = doubles((size_t)H), *rh = doubles((size_t)H);
+    double *dh = array_doubles((size_t)H), *dc = array_doubles((size_t)H), *next = array_doubles((size_t)H),
+           *drh = array_doubles((size_t)H), *rh = array_doubles((size_t)H);
     for (int t = p->T - 1; t >= 0; t--) {
         const double *before = y->h + (size_t)t * step + (size_t)b * (size_t)H,
                      *at = a + (size_t)t * 4 * (size_t)H;
@@ -248,18 +190,18 @@ static void row_backward(const problem *p, answer *y, int b, const double *a)
 static answer solve(const problem *p)
 {
     const size_t G = (size_t)p->cell->gates, H = (size_t)p->H, step = (size_t)p->B * H, T = (size_t)p->T;
-    answer y = {.h = doubles((T + 1) * step),
-                .c = doubles((T + 1) * step),
-                .dx = doubles(T * (size_t)p->B * (size_t)p->I)};
-    y.dw_ih = doubles(G * H * (size_t)p->I);
-    y.dw_hh = doubles(G * H * H);
-    y.db_ih = doubles(G * H);
-    y.db_hh = doubles(G * H);
+    answer y = {.h = array_doubles((T + 1) * step),
+                .c = array_doubles((T + 1) * step),
+                .dx = array_doubles(T * (size_t)p->B * (size_t)p->I)};
+    y.dw_ih = array_doubles(G * H * (size_t)p->I);
+    y.dw_hh = array_doubles(G * H * H);
+    y.db_ih = array_doubles(G * H);
+    y.db_hh = array_doubles(G * H);
     for (size_t i = 0; i < step; i++) {
         y.h[i] = (double)p->h0[i];
         y.c[i] = (double)p->c0[i];
     }
-    double *a = doubles(T * 4 * H);
+    double *a = array_doubles(T * 4 * H);
     for (int b = 0; b < p->B; b++) {
         row_forward(p, &y, b, a);
         row_backward(p, &y, b, a);
@@ -277,88 +219,7 @@ static void answer_free(answer *y)
         free(all[i]);
 }
 
-/* ---- the layer, run on some rows of a problem ---- */
-
-typedef struct result {
-    float *h, *dx; /* (T,rows,Hp), (T,rows,Ip) */
-    float *h_end, *c_end;
-    float *gradient;      /* for each node w_ih, w_hh, b_ih, b_hh, then a canary */
-    size_t at[5], stride; /* where each begins; at[4] the end */
-    shards p;
-    int Ip, Hp, T;
-} result;
-
-/* Rows of (T,rows,ld) from rows row0.. of (T,B,n). */
-static float *padded(const float *x, int T, int B, int n, int row0, int rows, int ld)
-{
-    float *y = must(calloc((size_t)T * (size_t)rows * (size_t)ld + 1, sizeof *y));
-    for (int t = 0; t < T; t++)
-        for (int b = 0; b < rows; b++)
-            memcpy(y + ((size_t)t * (size_t)rows + (size_t)b) * (size_t)ld,
-                   x + ((size_t)t * (size_t)B + (size_t)(row0 + b)) * (size_t)n, (size_t)n * sizeof *y);
-    return y;
-}
-
-/* Rank `rank` of `size`; cut: steps of a first window, the rest in a second (0: one window; gradients are
- * the last window's). */
-static result run(const problem *p, const kernels *k, int threads, int rank, int size, int cut, bool training)
-{
-    result r = {.Ip = PAD16(p->I), .Hp = PAD16(p->H), .T = p->T};
-    shards_init(&r.p, p->B, p->S, rank, size);
-    const int rows = r.p.rows, Hp = r.Hp;
-    const size_t GH = (size_t)(p->cell->gates * p->H),
-                 parts[4] = {GH * (size_t)p->I, GH * (size_t)p->H, GH, GH};
-    for (int i = 0; i < 4; i++)
-        r.at[i + 1] = r.at[i] + parts[i];
-    r.stride = r.at[4] + 3;
-    r.gradient = floats((size_t)r.p.nodes * r.stride, 0);
-    for (size_t i = 0; i < (size_t)r.p.nodes * r.stride; i++)
-        r.gradient[i] = CANARY;
-    team *t = must(team_open(threads, k));
-    arena a = {0};
-    recurrent l;
-    recurrent_plan(&l, &a, t, p->cell, p->I, p->H, p->T + 1, rows + 2,
-                   training); /* planned larger than used */
-    assert_true(arena_commit(&a));
-    float *x = padded(p->x, p->T, p->B, p->I, r.p.row0, rows, r.Ip),
-          *dh = padded(p->dh, p->T, p->B, p->H, r.p.row0, rows, Hp);
-    float *state[2] = {padded(p->h0, 1, p->B, p->H, r.p.row0, rows, Hp),
-                       padded(p->c0, 1, p->B, p->H, r.p.row0, rows, Hp)};
-    const size_t step = (size_t)rows * (size_t)Hp;
-    for (int s = 0; s < p->cell->states; s++)
-        memcpy(l.state[s], state[s], step * sizeof(float));
-    r.h = must(malloc((size_t)p->T * step * sizeof(float)));
-    r.dx = must(calloc((size_t)p->T * (size_t)rows * (size_t)r.Ip, sizeof(float)));
-    recurrent_weights w = {p->w_ih, p->w_hh, p->b_ih, p->b_hh};
-    recurrent_gradients g = {r.gradient + r.at[0], r.gradient + r.at[1], r.gradient + r.at[2],
-                             r.gradient + r.at[3], r.stride};
-    for (int first = 0, steps = cut ? cut : p->T; first < p->T; first += steps, steps = p->T - first) {
-        const float *window = x + (size_t)first * (size_t)rows * (size_t)r.Ip;
-        const float *out = l.h;
-        recurrent_forward(&l, t, &w, window, steps, rows);
-        assert_ptr_equal(out, l.h);
-        memcpy(r.h + (size_t)first * step, l.h, (size_t)steps * step * sizeof(float));
-        if (training)
-            recurrent_backward(&l, t, &w, window, dh + (size_t)first * step,
-                               r.dx + (size_t)first * (size_t)rows * (size_t)r.Ip, &r.p, &g);
-    }
-    for (int s = 0; s < p->cell->states; s++)
-        memcpy(state[s], l.state[s], step * sizeof(float));
-    r.h_end = state[0];
-    r.c_end = state[1];
-    free(x);
-    free(dh);
-    arena_free(&a);
-    team_close(t);
-    return r;
-}
-
-static void result_free(result *r)
-{
-    float *all[] = {r->h, r->dx, r->h_end, r->c_end, r->gradient};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]);
-}
+/* ---- tests ---- */
 
 /* The tree over [a,b) from the nodes of `results`, as rule R2 writes it. */
 static void tree(const result *results, int n, int a, int b, float *sum, size_t floats_each)
@@ -370,15 +231,13 @@ static void tree(const result *results, int n, int a, int b, float *sum, size_t 
                 return;
             }
     assert_true(b - a >= 2);
-    float *right = must(malloc(floats_each * sizeof *right));
+    float *right = array_blank(floats_each);
     tree(results, n, a, shard_split(a, b), sum, floats_each);
     tree(results, n, shard_split(a, b), b, right, floats_each);
     for (size_t i = 0; i < floats_each; i++)
         sum[i] += right[i];
     free(right);
 }
-
-/* ---- tests ---- */
 
 static void loss_difference(const problem *p, float *value, double gradient)
 {
@@ -427,29 +286,36 @@ static void check_padded(const char *what, const float *got, const double *want,
     }
 }
 
-static void check_against_reference(const problem *p, const kernels *k)
+static void check_against_reference(const problem *p, const answer *y, const kernels *k)
 {
-    answer y = solve(p);
     result r = run(p, k, 2, 0, 1, 0, true);
     const size_t rows = (size_t)p->T * (size_t)p->B, GH = (size_t)(p->cell->gates * p->H),
                  step = (size_t)p->B * (size_t)p->H;
-    check_padded("h", r.h, y.h + step, rows, p->H, r.Hp, 1, 2e-6);
-    check_padded("h at the end", r.h_end, y.h + (size_t)p->T * step, (size_t)p->B, p->H, r.Hp, 1, 2e-6);
+    check_padded("h", r.h, y->h + step, rows, p->H, r.Hp, 1, 2e-6);
+    check_padded("h at the end", r.h_end, y->h + (size_t)p->T * step, (size_t)p->B, p->H, r.Hp, 1, 2e-6);
     if (p->cell->states == 2)
-        check_padded("c at the end", r.c_end, y.c + (size_t)p->T * step, (size_t)p->B, p->H, r.Hp, 1, 2e-6);
-    check_padded("dx", r.dx, y.dx, rows, p->I, r.Ip, compare_largest(y.dx, rows * (size_t)p->I), 1e-5);
-    const double *want[4] = {y.dw_ih, y.dw_hh, y.db_ih, y.db_hh};
+        check_padded("c at the end", r.c_end, y->c + (size_t)p->T * step, (size_t)p->B, p->H, r.Hp, 1, 2e-6);
+    check_padded("dx", r.dx, y->dx, rows, p->I, r.Ip, compare_largest(y->dx, rows * (size_t)p->I), 1e-5);
+    const double *want[4] = {y->dw_ih, y->dw_hh, y->db_ih, y->db_hh};
     const size_t n[4] = {GH * (size_t)p->I, GH * (size_t)p->H, GH, GH};
-    float *sum = must(malloc(r.at[4] * sizeof *sum));
+    float *sum = array_blank(r.at[4]);
     tree(&r, 1, 0, p->S, sum, r.at[4]);
     for (int i = 0; i < 4; i++)
         assert_true(
             close_floats("gradient", sum + r.at[i], want[i], n[i], compare_largest(want[i], n[i]), 1e-5));
-    for (int j = 0; j < r.p.nodes; j++)
-        for (size_t i = r.at[4]; i < r.stride; i++)
-            assert_true(r.gradient[(size_t)j * r.stride + i] == CANARY);
     free(sum);
     result_free(&r);
+}
+
+/* All tables, or the vectors' only: the scalar one takes half a minute for a wide layer under the address checker. */
+static void check_tables(const problem *p, bool scalar)
+{
+    int tables;
+    const kernels *const *k = kernels_all(&tables);
+    answer y = solve(p);
+    for (int j = !scalar; j < tables; j++)
+        if (table_usable(k[j]))
+            check_against_reference(p, &y, k[j]);
     answer_free(&y);
 }
 
@@ -459,17 +325,28 @@ static void test_reference(void **state)
     static const int sizes[][5] = {{1, 1, 1, 1, 1},   {5, 7, 3, 2, 2},    {16, 16, 4, 5, 3},
                                    {3, 33, 5, 13, 4}, {40, 50, 3, 25, 5}, {97, 20, 2, 37, 7},
                                    {8, 128, 2, 3, 1}, {16, 24, 3, 5, 2},  {136, 25, 2, 3, 2}};
-    int tables;
-    const kernels *const *k = kernels_all(&tables);
     for (int c = 0; c < CELLS; c++)
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             problem p =
                 problem_make(cells[c], sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], sizes[i][4]);
-            for (int j = 0; j < tables; j++)
-                if (kernels_usable(k[j]))
-                    check_against_reference(&p, k[j]);
+            check_tables(&p, true);
             problem_free(&p);
         }
+}
+
+/* Every number of units and of inputs to beyond three of the widest vectors; and the benchmark's layer. */
+static void test_all_sizes(void **state)
+{
+    (void)state;
+    for (int H = 1; H <= 49; H++)
+        for (int c = LSTM; c <= GRU; c++) {
+            problem p = problem_make(cells[c], 50 - H, H, 2, 3, 2);
+            check_tables(&p, true);
+            problem_free(&p);
+        }
+    problem p = problem_make("lstm", 650, 650, 2, 20, 4);
+    check_tables(&p, false);
+    problem_free(&p);
 }
 
 static void check_same(const result *a, const result *b)
@@ -492,7 +369,7 @@ static void test_tables_and_threads(void **state)
         problem p = problem_make(cells[c], 35, 71, 5, 26, 6);
         result first = run(&p, k[0], 1, 0, 1, 0, true);
         for (int j = 0; j < tables; j++)
-            for (int threads = 1; threads <= 4 && kernels_usable(k[j]); threads++) {
+            for (int threads = 1; threads <= 8 && table_usable(k[j]); threads++) {
                 result r = run(&p, k[j], threads, 0, 1, 0, true);
                 check_same(&r, &first);
                 result_free(&r);
@@ -572,12 +449,11 @@ static void test_denormal_inputs(void **state)
     int tables;
     const kernels *const *k = kernels_all(&tables);
     for (int j = 0; j < tables; j++) {
-        if (!kernels_usable(k[j]))
+        if (!table_usable(k[j]))
             continue;
         result r[3];
         double seconds[3];
         for (int i = 0; i < 3; i++) {
-            seed = 1;
             problem p = problem_make("lstm", 64, 96, 20, 24, 4);
             scale_to(p.x, (size_t)(p.T * p.B * p.I), scales[i]);
             scale_to(p.dh, (size_t)(p.T * p.B * p.H), scales[i]);
@@ -626,7 +502,7 @@ static void test_any_ranks(void **state)
             result r[7];
             for (int rank = 0; rank < size; rank++)
                 r[rank] = run(&p, k, 1 + rank % 3, rank, size, 0, true);
-            float *sum = must(malloc(r[0].at[4] * sizeof *sum));
+            float *sum = array_blank(r[0].at[4]);
             tree(r, size, 0, p.S, sum, r[0].at[4]);
             if (whole)
                 assert_true(same_bits("sum over ranks", sum, whole, r[0].at[4]));
@@ -675,15 +551,11 @@ static void test_unknown_cell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_gradient),
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_tables_and_threads),
-        cmocka_unit_test(test_rows_alone),
-        cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_denormal_inputs),
-        cmocka_unit_test(test_two_windows),
-        cmocka_unit_test(test_any_ranks),
-        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_reference_gradient), cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_all_sizes),          cmocka_unit_test(test_tables_and_threads),
+        cmocka_unit_test(test_rows_alone),         cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_denormal_inputs),    cmocka_unit_test(test_two_windows),
+        cmocka_unit_test(test_any_ranks),          cmocka_unit_test(test_nan),
         cmocka_unit_test(test_unknown_cell),
     };
     return cmocka_run_group_tests_name("recurrent", tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #include "kernels/rng.h"
 #include "kernels/sums.h"
 #include "tests/compare.h"
+#include "tests/kernels/tables.h"
 
 enum { SMAX = 20, N = 3000, RAGGED = 2 * BLOCK_FLOATS + 77, LONG = 5 * BLOCK_FLOATS + 77 };
 
@@ -61,7 +62,7 @@ static void each_team(void (*check)(team *t))
     int count;
     const kernels *const *all = kernels_all(&count);
     for (int k = 0; k < count; k++)
-        if (kernels_usable(all[k])) {
+        if (table_usable(all[k])) {
             team *t = team_open(1 + k, all[k]);
             assert_non_null(t);
             check(t);
