@@ -548,6 +548,19 @@ static void test_unknown_cell(void **state)
     assert_string_equal(cell_find("lstm")->parts, "hc");
 }
 
+/* Rows are counted in int; more of them are refused as memory is that cannot be had. */
+static void test_too_many_rows(void **state)
+{
+    (void)state;
+    team *t = team_open(1, kernels_select(NULL));
+    arena memory = {0};
+    recurrent l;
+    recurrent_plan(&l, &memory, t, cell_find("lstm"), 1, 1, 1 << 16, 1 << 16, true);
+    assert_false(arena_commit(&memory));
+    arena_free(&memory);
+    team_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,7 +569,7 @@ int main(void)
         cmocka_unit_test(test_rows_alone),         cmocka_unit_test(test_wide),
         cmocka_unit_test(test_denormal_inputs),    cmocka_unit_test(test_two_windows),
         cmocka_unit_test(test_any_ranks),          cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_unknown_cell),
+        cmocka_unit_test(test_unknown_cell),       cmocka_unit_test(test_too_many_rows),
     };
     return cmocka_run_group_tests_name("recurrent", tests, NULL, NULL);
 }
