@@ -8,11 +8,11 @@
 
 /* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens, whose operands, those to come
  * and product take up to 630 KB of cache. */
-#define STRIP     16 /* rows whose weights stand together: a cache line, and two tiles of 8 x 3 panels */
+#define STRIP     16 /* rows, which are columns of W: about a cache line of each word, and whole tiles */
 #define DH_STRIPS 4
 #define DH_PANELS 32
 #define DH_ROW    (DH_PANELS * 16 + 16) /* an odd number of cache lines: not the same sets for all rows */
-#define DH_WORDS  120                   /* words whose weights are packed at a time */
+#define DH_WORDS  120                   /* words that are multiplied at a time */
 
 /* dW: tiles of DW_WORDS words by a group of panels, which is what the widest kernel takes at once. */
 #define DW_WORDS  96
@@ -22,7 +22,6 @@
 #define DW_TASKS  64 /* at least, if that leaves each a group */
 
 typedef struct dh_scratch {
-    _Alignas(64) float weights[DH_WORDS][STRIP]; /* of a strip */
     _Alignas(64) float product[DH_STRIPS * STRIP][DH_ROW];
 } dh_scratch;
 
@@ -59,34 +58,18 @@ size_t linear_ce_gradient_scratch(const linear_ce *l)
     return sizeof(dh_scratch) > dW ? sizeof(dh_scratch) : dW;
 }
 
-/* Columns h .. h+columns-1 of `words` rows of W from v0 on; strip by strip, so that what is written and then
- * multiplied stays in L1. */
-static void pack_strip(const ce_job *j, int v0, int words, int h, int columns, float (*strip)[STRIP])
-{
-    const float *w = j->W + (size_t)v0 * (size_t)j->l->H + h;
-    for (int v = 0; v < words; v++, w += j->l->H) {
-        if (columns == STRIP)
-            memcpy(strip[v], w, sizeof strip[v]); /* of constant size */
-        else
-            memcpy(strip[v], w, (size_t)columns * sizeof(float));
-    }
-}
-
 /* A task of dh: columns [h0, h1), panels [panel0, panel1) of tokens. */
 typedef struct dh_task {
     int h0, h1, panel0, panel1;
 } dh_task;
 
-/* Strip i of n asks for every n-th panel of d from the i-th on, at `words` words from v0 on. */
-static gemm_extra fetch_d(const linear_ce *l, const dh_task *t, int v0, int words, int i, int n)
+/* The task's panels of d, at `words` words from v0 on. */
+static gemm_extra fetch_d(const linear_ce *l, const dh_task *t, int v0, int words)
 {
-    const int panels = t->panel1 - t->panel0;
-    if (i >= panels)
-        return (gemm_extra){0};
-    return (gemm_extra){.ahead = panel_logits(l, t->panel0 + i, v0),
-                        .runs = pieces(panels - i, n),
+    return (gemm_extra){.ahead = panel_logits(l, t->panel0, v0),
+                        .runs = t->panel1 - t->panel0,
                         .run_floats = (size_t)words * 16,
-                        .apart = (size_t)n * gemm_panel(l->V)};
+                        .apart = gemm_panel(l->V)};
 }
 
 /* The task's columns of W, a cache line of each word with each word that is multiplied; there is one line more than
@@ -101,36 +84,34 @@ static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0)
                         .step = H};
 }
 
-/* What strip i fetches of the `words` words from v0 on, which come next. A product fetches one thing: the last strip, if
- * there are several, asks for W, the others for d, which is several times as much. */
-static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words, int i)
+/* Up to DH_WORDS words of the chain, from v0 on; W is multiplied where it stands. A product fetches one thing for the words
+ * that come next: the one of the last strip, if there are several, W, that of the others d, which is several times as much. */
+static void add_words(member *m, const ce_job *j, const dh_task *t, int v0, float (*product)[DH_ROW])
 {
-    const int strips = pieces(t->h1 - t->h0, STRIP), for_d = at_least(1, strips - 1);
-    if (words <= 0)
-        return (gemm_extra){0};
-    if (i < for_d)
-        return fetch_d(j->l, t, v0, words, i, for_d);
-    return words == DH_WORDS ? fetch_W(j, t, v0) : (gemm_extra){0};
+    const linear_ce *l = j->l;
+    const size_t H = (size_t)l->H;
+    const int words = at_most(DH_WORDS, l->V - v0), next = v0 + words, more = at_most(DH_WORDS, l->V - next);
+    const int columns = t->h1 - t->h0, for_d = columns > STRIP ? (columns - 1) / STRIP * STRIP : columns;
+    for (int first = 0, last = for_d; first < columns; first = last, last = columns) {
+        gemm_extra extra = {0};
+        if (first == 0 && more > 0)
+            extra = fetch_d(l, t, next, more);
+        else if (first > 0 && more == DH_WORDS)
+            extra = fetch_W(j, t, next);
+        m->k->gemm_also(last - first, t->panel1 - t->panel0, words,
+                        j->W + (size_t)v0 * H + (size_t)(t->h0 + first), 1, H, panel_logits(l, t->panel0, v0),
+                        gemm_panel(l->V), product[first], DH_ROW, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL,
+                        &extra);
+    }
 }
 
 /* The whole chain over words. */
 static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, const dh_task *t)
 {
     const linear_ce *l = j->l;
-    const size_t panel = gemm_panel(l->V);
-    const int strips = pieces(t->h1 - t->h0, STRIP), panels = t->panel1 - t->panel0;
     dh_scratch *s = team_scratch(m, sizeof *s);
-    for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
-        const int words = at_most(DH_WORDS, l->V - v0), more = at_most(DH_WORDS, l->V - v0 - words);
-        for (int i = 0; i < strips; i++) {
-            const gemm_extra extra = fetch_words(j, t, v0 + words, more, i);
-            const int h = t->h0 + i * STRIP, columns = at_most(STRIP, t->h1 - h);
-            pack_strip(j, v0, words, h, columns, s->weights);
-            m->k->gemm_also(columns, panels, words, s->weights[0], 1, STRIP, panel_logits(l, t->panel0, v0),
-                            panel, s->product[i * STRIP], DH_ROW, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL,
-                            &extra);
-        }
-    }
+    for (int v0 = 0; v0 < l->V; v0 += DH_WORDS)
+        add_words(m, j, t, v0, s->product);
     for (int i = t->panel0 * 16; i < at_most(t->panel1 * 16, c->n); i++) {
         const float inverse = 1.0f / l->token_sum[i];
         float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp;
