@@ -101,9 +101,10 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, const in
         }                                                                                                   \
     } while (0)
     for (; K >= 4; K -= 4) {
-        UNROLLED for (int i = 0; i < 4 * fetch; i++) __builtin_prefetch(ahead + (size_t)i * ahead_step, 0, 2);
+        UNROLLED for (int i = 0; i < 4 * fetch; i++)
+            __builtin_prefetch(floats_ahead(ahead, (size_t)i * ahead_step), 0, 2);
         if (fetch)
-            ahead += 4 * ahead_step;
+            ahead = floats_ahead(ahead, 4 * ahead_step);
         HIDE_FROM_PLAN(a_stride);
         HIDE_FROM_PLAN(b_panel);
         UNROLLED for (int i = 0; i < rows; i += 3) HIDE_FROM_PLAN(row[i / 3]);
@@ -275,7 +276,7 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
             call.c = c + (size_t)m * c_row + 16 * (size_t)p;
             call.out = out + (size_t)m * out_row + (size_t)p * out_panel;
             if (more)
-                call.ahead = extra->ahead + (size_t)run * extra->apart + offset;
+                call.ahead = floats_ahead(extra->ahead, (size_t)run * extra->apart + offset);
             if (extra->later)
                 FN(gemm_fetch_later)(extra, m, rows, 16 * (size_t)p, panels);
             for (int i = 0; extra->far && i < rows; i++)
