@@ -63,46 +63,19 @@ typedef struct dh_task {
     int h0, h1, panel0, panel1;
 } dh_task;
 
-/* The task's panels of d, at `words` words from v0 on. */
-static gemm_extra fetch_d(const linear_ce *l, const dh_task *t, int v0, int words)
+/* Operands of the `words` words from v0 on, which come next: the task's panels of d and, of a whole block of words,
+ * its columns of W. These take a line more than strips, because rows of W begin anywhere in a line. */
+static gemm_extra fetch_words(const ce_job *j, const dh_task *t, int v0, int words)
 {
-    return (gemm_extra){.ahead = panel_logits(l, t->panel0, v0),
+    if (words <= 0)
+        return (gemm_extra){0};
+    return (gemm_extra){.ahead = panel_logits(j->l, t->panel0, v0),
                         .runs = t->panel1 - t->panel0,
                         .run_floats = (size_t)words * 16,
-                        .apart = gemm_panel(l->V)};
-}
-
-/* The task's columns of W, a cache line of each word with each word that is multiplied; there is one line more than
- * strips, because rows of W begin anywhere in a line. */
-static gemm_extra fetch_W(const ce_job *j, const dh_task *t, int v0)
-{
-    const size_t H = (size_t)j->l->H;
-    return (gemm_extra){.ahead = j->W + (size_t)v0 * H + (size_t)t->h0,
-                        .runs = pieces(t->h1 - t->h0, STRIP) + 1,
-                        .run_floats = DH_WORDS * H,
-                        .apart = 16,
-                        .step = H};
-}
-
-/* Up to DH_WORDS words of the chain, from v0 on; W is multiplied where it stands. A product fetches one thing for the words
- * that come next: the one of the last strip, if there are several, W, that of the others d, which is several times as much. */
-static void add_words(member *m, const ce_job *j, const dh_task *t, int v0, float (*product)[DH_ROW])
-{
-    const linear_ce *l = j->l;
-    const size_t H = (size_t)l->H;
-    const int words = at_most(DH_WORDS, l->V - v0), next = v0 + words, more = at_most(DH_WORDS, l->V - next);
-    const int columns = t->h1 - t->h0, for_d = columns > STRIP ? (columns - 1) / STRIP * STRIP : columns;
-    for (int first = 0, last = for_d; first < columns; first = last, last = columns) {
-        gemm_extra extra = {0};
-        if (first == 0 && more > 0)
-            extra = fetch_d(l, t, next, more);
-        else if (first > 0 && more == DH_WORDS)
-            extra = fetch_W(j, t, next);
-        m->k->gemm_also(last - first, t->panel1 - t->panel0, words,
-                        j->W + (size_t)v0 * H + (size_t)(t->h0 + first), 1, H, panel_logits(l, t->panel0, v0),
-                        gemm_panel(l->V), product[first], DH_ROW, v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL,
-                        &extra);
-    }
+                        .apart = gemm_panel(j->l->V),
+                        .ahead_rows = j->W + (size_t)v0 * (size_t)j->l->H + (size_t)t->h0,
+                        .ahead_row = (size_t)j->l->H,
+                        .lines = words == DH_WORDS ? pieces(t->h1 - t->h0, STRIP) + 1 : 0};
 }
 
 /* The whole chain over words. */
@@ -110,8 +83,14 @@ static void input_gradient(member *m, const ce_job *j, const ce_chunk *c, const 
 {
     const linear_ce *l = j->l;
     dh_scratch *s = team_scratch(m, sizeof *s);
-    for (int v0 = 0; v0 < l->V; v0 += DH_WORDS)
-        add_words(m, j, t, v0, s->product);
+    for (int v0 = 0; v0 < l->V; v0 += DH_WORDS) {
+        const int words = at_most(DH_WORDS, l->V - v0), next = v0 + words;
+        const gemm_extra extra = fetch_words(j, t, next, at_most(DH_WORDS, l->V - next));
+        m->k->gemm_also(t->h1 - t->h0, t->panel1 - t->panel0, words,
+                        j->W + (size_t)v0 * (size_t)l->H + (size_t)t->h0, 1, (size_t)l->H,
+                        panel_logits(l, t->panel0, v0), gemm_panel(l->V), s->product[0], DH_ROW,
+                        v0 ? GEMM_CONTINUE : GEMM_ZERO, NULL, &extra);
+    }
     for (int i = t->panel0 * 16; i < at_most(t->panel1 * 16, c->n); i++) {
         const float inverse = 1.0f / l->token_sum[i];
         float *dh = j->dh + token_place(j, c, i) * (size_t)l->Hp;

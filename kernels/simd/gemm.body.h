@@ -203,24 +203,40 @@ static const gemm_tile_function FN(gemm_tiles)[GEMM_PANELS][2][GEMM_ROWS][2] = {
 };
 
 /* What the tiles of a product fetch: run after run, each shared by `sharers` tiles, `step` floats further
- * with each k. */
+ * with each k; from tile `line0` on a line of rows each. */
 typedef struct gemm_fetch {
-    int sharers;
+    int sharers, line0;
     size_t step;
 } gemm_fetch;
 
 static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
 {
-    if (extra->runs == 0 || K == 0)
-        return (gemm_fetch){1, 0};
-    const int sharers = tiles > extra->runs ? tiles / extra->runs : 1;
-    if (extra->step)
-        return (gemm_fetch){sharers, extra->step};
+    const int runs = extra->runs, spared = tiles - extra->lines, of_runs = spared > runs ? spared : tiles;
+    if (runs == 0 || K == 0)
+        return (gemm_fetch){1, runs, 0};
+    const int sharers = of_runs > runs ? of_runs / runs : 1;
     const size_t slots = (size_t)sharers * (size_t)K;
     size_t step = 4; /* not a quotient: a division of 64 bits takes as long as some steps of a tile */
     while (step < 16 && step * slots < extra->run_floats)
         step += 4;
-    return (gemm_fetch){sharers, step};
+    return (gemm_fetch){sharers, sharers * runs, step};
+}
+
+/* What tile `number` asks for; false: nothing. */
+static bool FN(gemm_fetch_of)(gemm_tile_call *call, const gemm_extra *extra, const gemm_fetch *fetch,
+                              int number)
+{
+    const int line = number - fetch->line0;
+    if (line >= 0) {
+        call->ahead = floats_ahead(extra->ahead_rows, 16 * (size_t)line);
+        call->ahead_step = extra->ahead_row;
+        return line < extra->lines;
+    }
+    const int run = number / fetch->sharers;
+    const size_t offset = (size_t)(number % fetch->sharers) * (size_t)call->K * fetch->step;
+    call->ahead = floats_ahead(extra->ahead, (size_t)run * extra->apart + offset);
+    call->ahead_step = fetch->step;
+    return offset < extra->run_floats;
 }
 
 /* A row need not begin with a cache line, so its last column is asked for, too. */
@@ -256,7 +272,6 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
                            .b_panel = b_panel,
                            .c_row = c_row,
                            .start = start,
-                           .ahead_step = fetch.step,
                            .merges = extra->merges,
                            .below = extra->below,
                            .out_row = out_row,
@@ -269,14 +284,11 @@ static void FN(gemm_also)(int M, int P, int K, const float *a, size_t a_row, siz
         call.b = b + (size_t)p * b_panel;
         call.bias = start == GEMM_BIAS ? bias + 16 * (size_t)p : NULL;
         for (int block = 0, m = 0; block < blocks; block++, number++) {
-            const int rows = low + (block < high_blocks), run = number / fetch.sharers;
-            const size_t offset = (size_t)(number % fetch.sharers) * (size_t)K * fetch.step;
-            const bool more = run < extra->runs && offset < extra->run_floats;
+            const int rows = low + (block < high_blocks);
+            const bool more = FN(gemm_fetch_of)(&call, extra, &fetch, number);
             call.a = a + (size_t)m * a_row;
             call.c = c + (size_t)m * c_row + 16 * (size_t)p;
             call.out = out + (size_t)m * out_row + (size_t)p * out_panel;
-            if (more)
-                call.ahead = floats_ahead(extra->ahead, (size_t)run * extra->apart + offset);
             if (extra->later)
                 FN(gemm_fetch_later)(extra, m, rows, 16 * (size_t)p, panels);
             for (int i = 0; extra->far && i < rows; i++)

@@ -27,11 +27,13 @@ typedef struct gemm_extra {
      * so many floats, `apart` from one to the next. A hint: at most one cache line with each k, as evenly
      * over the steps as can be, for a line with every k would keep the core's few pending misses busy, and
      * the product's own operands would wait; runs beyond the number of register tiles are left out, and a
-     * run may end behind its array. With `step`, a row of a matrix, it asks for one line of each row instead, a
-     * row with each k: run_floats are then the rows' and `apart` is from line to line, and a run is all one
-     * tile's. */
+     * run may end behind its array. */
     const float *ahead;
-    size_t run_floats, apart, step;
+    size_t run_floats, apart;
+    /* Register tiles that the runs can spare ask for columns of a matrix: each for one of `lines` cache lines, side by
+     * side from ahead_rows on (0: nothing), of K rows `ahead_row` apart, a row with each k. */
+    const float *ahead_rows;
+    size_t ahead_row;
     /* C is the top of a stack of sums, each `below` floats before the next one: `merges` times it is added
      * to the sum below it, c[-below] + c, which is then the top. */
     size_t below;
@@ -45,7 +47,7 @@ typedef struct gemm_extra {
     const float *later;
     size_t later_row;
     int later_part, later_parts;
-    int runs, merges;
+    int runs, lines, merges;
     bool far; /* what is written was last seen long ago, or by another core: it is asked for in time */
 } gemm_extra;
 
