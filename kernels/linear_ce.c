@@ -1,4 +1,4 @@
-/* Vocabulary-major: W is never packed for the logits, its rows are the operand that the kernel broadcasts,
+/* Vocabulary-major: W is never packed, its rows (logits) and columns (dh) are the operand that the kernel broadcasts,
  * and the tokens of a chunk, ordered by (shard, time, row), are the columns, in panels of 16:
  *
  *     logits    panel 0: [V][16 tokens]   panel 1: [V][16 tokens] ...    a tile: WORDS words of some panels

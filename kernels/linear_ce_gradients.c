@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* dh^T: tasks of up to DH_STRIPS strips of rows by about DH_PANELS panels of tokens, whose operands, those to come
- * and product take up to 630 KB of cache. */
-#define STRIP     16 /* rows, which are columns of W: about a cache line of each word, and whole tiles */
+ * and product take up to 700 KB of cache. */
+#define STRIP     16 /* rows, which are columns of W: about a cache line of each word */
 #define DH_STRIPS 4
 #define DH_PANELS 32
 #define DH_ROW    (DH_PANELS * 16 + 16) /* an odd number of cache lines: not the same sets for all rows */
@@ -152,7 +152,7 @@ static gemm_extra fetch_block(const ce_job *j, const ce_chunk *c, const tile_pla
 
 /* The leaf of shard s: one chain over its tokens; then as many sums of the stack as `merges` says. `place` is where the
  * node's sum goes with the node's last leaf, from the registers, and what the leaves before ask for; NULL: sums stay on
- * the stack. In two halves of the words, if there are two, for a call can fetch one thing and two are wanted. */
+ * the stack. In two halves of the words, if there are two, for a call can fetch one set of runs and two are wanted. */
 static void sum_shard(const kernels *k, const ce_job *j, const ce_chunk *c, const tile_place *at, int s,
                       const float *block, float *tile, int merges, const shard_node *node, float *place)
 {

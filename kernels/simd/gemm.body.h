@@ -96,7 +96,7 @@ VEC void gemm_tile(const int rows, const int panels, const int by_rows, const in
             UNROLLED for (int v = 0; v < panels * PANEL_VECTORS; v++) x[i][v] = vf_fma(ai, bk[v], x[i][v]); \
         }                                                                                                   \
         if (!by_rows) {                                                                                     \
-            a += a_stride;                                                                                  \
+            a = floats_ahead(a, a_stride); /* with the last k behind A */                                   \
             HIDE_FROM_PLAN(a);                                                                              \
         }                                                                                                   \
     } while (0)
@@ -211,7 +211,7 @@ typedef struct gemm_fetch {
 
 static gemm_fetch FN(gemm_fetch_plan)(const gemm_extra *extra, int tiles, int K)
 {
-    const int runs = extra->runs, spared = tiles - extra->lines, of_runs = spared > runs ? spared : tiles;
+    const int runs = extra->runs, spared = tiles - extra->lines, of_runs = spared >= runs ? spared : tiles;
     if (runs == 0 || K == 0)
         return (gemm_fetch){1, runs, 0};
     const int sharers = of_runs > runs ? of_runs / runs : 1;

@@ -31,7 +31,8 @@ typedef struct gemm_extra {
     const float *ahead;
     size_t run_floats, apart;
     /* Register tiles that the runs can spare ask for columns of a matrix: each for one of `lines` cache lines, side by
-     * side from ahead_rows on (0: nothing), of K rows `ahead_row` apart, a row with each k. */
+     * side from ahead_rows on (0: nothing), of K rows `ahead_row` apart, a row with each k. Runs come first: lines
+     * that no tile is left for are left out. */
     const float *ahead_rows;
     size_t ahead_row;
     /* C is the top of a stack of sums, each `below` floats before the next one: `merges` times it is added

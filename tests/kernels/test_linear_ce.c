@@ -294,6 +294,7 @@ static const int shapes[][5] = {
     {241, 47, 13, 15, 2},  {251, 64, 2, 101, 5}, {53, 130, 3, 2, 1}, {500, 20, 35, 6, 4},
     {130, 125, 20, 20, 4}, {130, 70, 27, 20, 4}, /* five strips in two tasks, two pieces of tokens */
     {60, 21, 16, 8, 4}, /* as many panels of tokens as one tile of logits has at most */
+    {130, 1, 3, 2, 2},  /* columns of W that are rows */
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
